@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * protect.h - the border between svm/ and sev/.
+ *
+ * svm/ is a machine on AMD-V and knows no cryptography and no GHCB; sev/ is
+ * what protection means. svm/ crosses the border through this table and
+ * nowhere else. A plain guest has a backend too (svm/plain.c), so svm/ never
+ * asks whether a guest is protected.
+ *
+ * Every operation is present in every backend: a NULL is a bug.
+ */
+#ifndef SEVM_PROTECT_H
+#define SEVM_PROTECT_H
+
+#include <linux/types.h>
+
+struct sevm_vm;
+struct sevm_vcpu;
+struct kvm_enc_region;
+
+/**
+ * enum sevm_result - what became of an exit
+ * @SEVM_RESUME: handled; enter the guest again
+ * @SEVM_TO_USER: kvm_run is filled; return 0 from KVM_RUN
+ * @SEVM_KILL: the VM is over; vm->kill_reason says why (sevm_vm_kill() made it)
+ */
+enum sevm_result {
+	SEVM_RESUME,
+	SEVM_TO_USER,
+	SEVM_KILL,
+};
+
+/**
+ * enum sevm_access - who may see a vCPU's registers through the state ioctls
+ * @SEVM_ACCESS_OPEN: they are in the VMCB and in vcpu->regs
+ * @SEVM_ACCESS_IGNORED: protected, the ioctl answers 0 and does nothing (KVM_SEV_ES_INIT)
+ * @SEVM_ACCESS_REFUSED: protected, the ioctl answers -EINVAL (KVM_SEV_INIT2)
+ */
+enum sevm_access {
+	SEVM_ACCESS_OPEN,
+	SEVM_ACCESS_IGNORED,
+	SEVM_ACCESS_REFUSED,
+};
+
+/**
+ * struct sevm_protect_ops - one kind of guest
+ *
+ * Life. Process context; @vm_init and the vCPU operations under vm->lock.
+ *
+ * @name: "plain", "sev-es"
+ * @vm_init: the VM was created, no vCPU exists. 0 or -errno.
+ * @vm_destroy: the last vCPU is gone, guest memory is still pinned: give back
+ *	the firmware handle and the ASID. Must cope with a half-made VM.
+ * @vcpu_init: the vCPU was created, its VMCB is in reset state. 0 or -errno.
+ * @vcpu_free: undo @vcpu_init; the vCPU is in no list and on no CPU.
+ * @vcpu_reset: put what the backend keeps back to power-on (@init false) or
+ *	INIT state (@init true). vcpu->mutex held.
+ * @memory_release: pages of guest memory are about to be unpinned: flush what
+ *	they hold in caches under the guest's key. Process context, may sleep.
+ *
+ * Running. All in the vCPU's own thread, vcpu->mutex held.
+ *
+ * @pre_run: may the vCPU run at all? 0 or the errno of KVM_RUN.
+ * @prepare_entry: last step with interrupts on; may sleep and touch guest
+ *	memory: writes the staged reply. SEVM_RESUME to go on.
+ * @enter: interrupts off, just before the world switch: host save area.
+ * @leave: interrupts off, just after it.
+ * @asid: the VM's fixed ASID, or 0 where each CPU hands out its own.
+ * @handle_exit: an exit that svm/exit.c marks as the backend's (VMGEXIT, EFER
+ *	and CR write traps) or a #NPF on no slot. vcpu->exit describes it.
+ * @mmio_fault: the guest touched @gpa, which is in no slot.
+ *
+ * State.
+ *
+ * @state_access: may the state ioctls see the registers? vcpu->mutex held.
+ * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
+ * @sipi: the vCPU, waiting for SIPI, got one: make it start at what @vector
+ *	means to this kind of guest. The caller makes it runnable.
+ * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace.
+ * @set_hold_kind: restore it; 0 or -EINVAL.
+ * @msr_get: read an MSR only the backend knows; false: unknown.
+ *
+ * ioctls.
+ *
+ * @enc_op: KVM_MEMORY_ENCRYPT_OP on the VM, vm->lock held by nobody.
+ * @vm_ioctl: a VM ioctl of include/uapi/linux/sevm.h; -ENOTTY if not ours.
+ */
+struct sevm_protect_ops {
+	const char *name;
+
+	int (*vm_init)(struct sevm_vm *vm);
+	void (*vm_destroy)(struct sevm_vm *vm);
+	int (*vcpu_init)(struct sevm_vcpu *vcpu);
+	void (*vcpu_free)(struct sevm_vcpu *vcpu);
+	void (*vcpu_reset)(struct sevm_vcpu *vcpu, bool init);
+	void (*memory_release)(struct sevm_vm *vm);
+
+	int (*pre_run)(struct sevm_vcpu *vcpu);
+	enum sevm_result (*prepare_entry)(struct sevm_vcpu *vcpu);
+	void (*enter)(struct sevm_vcpu *vcpu, int cpu);
+	void (*leave)(struct sevm_vcpu *vcpu);
+	u32 (*asid)(struct sevm_vm *vm);
+	enum sevm_result (*handle_exit)(struct sevm_vcpu *vcpu);
+	enum sevm_result (*mmio_fault)(struct sevm_vcpu *vcpu, u64 gpa,
+				       u64 error_code);
+
+	enum sevm_access (*state_access)(struct sevm_vcpu *vcpu);
+	bool (*interrupts_enabled)(struct sevm_vcpu *vcpu);
+	void (*sipi)(struct sevm_vcpu *vcpu, u8 vector);
+	u32 (*hold_kind)(struct sevm_vcpu *vcpu);
+	int (*set_hold_kind)(struct sevm_vcpu *vcpu, u32 kind);
+	bool (*msr_get)(struct sevm_vcpu *vcpu, u32 index, u64 *data);
+
+	long (*enc_op)(struct sevm_vm *vm, void __user *arg);
+	long (*vm_ioctl)(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);
+};
+
+/* The null backend (svm/plain.c) and the SEV-ES backend (sev/es.c). */
+extern const struct sevm_protect_ops sevm_plain_ops;
+extern const struct sevm_protect_ops sevm_es_ops;
+
+/*
+ * sev/es.c, for svm/main.c and svm/dev.c. sevm_es_setup() returns 0 also where
+ * the host has no SEV-ES: plain guests remain, and sevm_es_available() tells.
+ */
+int sevm_es_setup(void);
+void sevm_es_teardown(void);
+bool sevm_es_available(void);
+/* Highest ASID that SEV guests of any kind own; plain guests use those above. */
+u32 sevm_es_max_asid(void);
+/* A capability of KVM_CHECK_EXTENSION that only protection knows; -1: not ours. */
+int sevm_es_check_extension(long ext);
+
+/*
+ * KVM_MEMORY_ENCRYPT_OP on a plain VM: turns it into a SEV-ES one
+ * (KVM_SEV_ES_INIT), or answers as KVM does. sev/launch.c.
+ */
+long sevm_launch_enc_op(struct sevm_vm *vm, void __user *arg);
+
+#endif /* SEVM_PROTECT_H */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * /dev/sevm: what it adds to KVM's ABI.
+ *
+ * A VMM opens /dev/sevm and speaks the ioctls of <linux/kvm.h> to it. docs/abi.md
+ * lists the subset. This header holds the few numbers that KVM lacks. Each
+ * is found with KVM_CHECK_EXTENSION on a capability of its own, so that a VMM
+ * can ask any KVM-like device for it: KVM answers 0.
+ */
+#ifndef _UAPI_LINUX_SEVM_H
+#define _UAPI_LINUX_SEVM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define SEVM_IO			0xBD
+
+/* Capabilities: a range that KVM, which counts from 0, will not reach. */
+#define SEVM_CAP_AP_JUMP_TABLE	0x5e560001
+#define SEVM_CAP_AP_HOLD	0x5e560002
+
+/**
+ * SEVM_GET_AP_JUMP_TABLE - read the AP jump table's address (VM ioctl)
+ *
+ * The GPA that the guest, or SEVM_SET_AP_JUMP_TABLE, set last; 0: none.
+ *
+ * Errors: -ENOTTY: not a SEV-ES VM. -EFAULT: bad pointer.
+ */
+#define SEVM_GET_AP_JUMP_TABLE	_IOR(SEVM_IO, 0x00, __u64)
+
+/**
+ * SEVM_SET_AP_JUMP_TABLE - set the AP jump table's address (VM ioctl)
+ *
+ * For a VM that continues another one: what GET answered there. 0 forgets it.
+ *
+ * Errors: -ENOTTY: not a SEV-ES VM. -EFAULT: bad pointer. -EINVAL: not page
+ * aligned, or not in a writable memory slot.
+ */
+#define SEVM_SET_AP_JUMP_TABLE	_IOW(SEVM_IO, 0x01, __u64)
+
+#define SEVM_AP_HOLD_NONE	0	/* not held */
+#define SEVM_AP_HOLD_NAE	1	/* by the NAE event 0x80000004 */
+#define SEVM_AP_HOLD_MSR	2	/* by the GHCB MSR request 0x006 */
+
+/**
+ * struct sevm_ap_hold - how a vCPU whose mp_state is AP_RESET_HOLD is held
+ * @kind: SEVM_AP_HOLD_*
+ * @flags: must be 0
+ */
+struct sevm_ap_hold {
+	__u32 kind;
+	__u32 flags;
+};
+
+/**
+ * SEVM_GET_AP_HOLD, SEVM_SET_AP_HOLD - the form of the reset hold (vCPU ioctls)
+ *
+ * A hold is completed in the form it was asked. SET belongs after
+ * KVM_SET_MP_STATE to KVM_MP_STATE_AP_RESET_HOLD on a fresh vCPU.
+ *
+ * Errors: -ENOTTY: not a SEV-ES vCPU. -EFAULT: bad pointer. -EINVAL (SET):
+ * unknown kind, or flags not 0.
+ */
+#define SEVM_GET_AP_HOLD	_IOR(SEVM_IO, 0x02, struct sevm_ap_hold)
+#define SEVM_SET_AP_HOLD	_IOW(SEVM_IO, 0x03, struct sevm_ap_hold)
+
+#endif /* _UAPI_LINUX_SEVM_H */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * apic.h - the local APIC: registers, IPIs, INIT and SIPI, the timer.
+ */
+#ifndef SEVM_SVM_APIC_H
+#define SEVM_SVM_APIC_H
+
+#include "sevm.h"
+
+int sevm_apic_create(struct sevm_vcpu *vcpu);
+void sevm_apic_free(struct sevm_vcpu *vcpu);
+void sevm_apic_reset(struct sevm_vcpu *vcpu, bool init);
+
+/* Guest accesses. msr: 0x800..0x8ff, IA32_APIC_BASE, IA32_TSC_DEADLINE; 0 or -EINVAL (#GP) */
+int sevm_apic_msr_get(struct sevm_vcpu *vcpu, u32 msr, u64 *data, bool host);
+int sevm_apic_msr_set(struct sevm_vcpu *vcpu, u32 msr, u64 data, bool host);
+/* Is gpa in the page of this vCPU's APIC, and is it in xAPIC mode? */
+bool sevm_apic_owns(struct sevm_vcpu *vcpu, sevm_gpa gpa);
+void sevm_apic_mmio_read(struct sevm_vcpu *vcpu, u32 offset, u32 len, void *data);
+void sevm_apic_mmio_write(struct sevm_vcpu *vcpu, u32 offset, u32 len, const void *data);
+
+/* Task priority as CR8 holds it (4 bits). */
+u8 sevm_apic_get_cr8(struct sevm_vcpu *vcpu);
+void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
+
+/* Highest vector above the processor priority, or -1; then take it into service. */
+int sevm_apic_pending(struct sevm_vcpu *vcpu);
+void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
+
+/*
+ * INIT and SIPI that have arrived, in the vCPU's own thread: changes mp_state,
+ * resets, asks protect->sipi(). False: nothing was pending, or it must wait.
+ */
+bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu);
+bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu);	/* one that would be accepted */
+
+/* One interrupt message: from an ICR, an MSI, the IOAPIC. */
+struct sevm_irq_msg {
+	u32 dest;
+	bool logical;
+	u8 shorthand;		/* 0 none, 1 self, 2 all, 3 all but self */
+	u8 delivery;		/* 0 fixed .. 4 NMI, 5 INIT, 6 startup, 7 ExtINT */
+	u8 vector;
+	bool level;		/* trigger mode */
+	bool assert;
+	bool lowest_hint;	/* MSI redirection hint */
+};
+
+/* Any context; the number of vCPUs reached, 0: none. src: sender or NULL. */
+int sevm_apic_deliver(struct sevm_vm *vm, struct sevm_vcpu *src,
+		      const struct sevm_irq_msg *msg);
+int sevm_apic_deliver_msi(struct sevm_vm *vm, u64 address, u32 data);
+
+/* KVM_GET_LAPIC, KVM_SET_LAPIC; the TSC deadline is an MSR */
+int sevm_apic_get_state(struct sevm_vcpu *vcpu, struct kvm_lapic_state *state);
+int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *state);
+
+/* The TSC offset or frequency changed: the deadline timer starts over. */
+void sevm_apic_restart_timer(struct sevm_vcpu *vcpu);
+
+#endif /* SEVM_SVM_APIC_H */

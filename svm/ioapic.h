@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ioapic.h - the 24-pin IOAPIC of KVM_CREATE_IRQCHIP.
+ */
+#ifndef SEVM_SVM_IOAPIC_H
+#define SEVM_SVM_IOAPIC_H
+
+#include "sevm.h"
+
+#define SEVM_IOAPIC_PINS	24
+#define SEVM_IOAPIC_BASE	0xfec00000ULL
+
+int sevm_ioapic_create(struct sevm_vm *vm);
+void sevm_ioapic_free(struct sevm_vm *vm);
+
+bool sevm_ioapic_owns(struct sevm_vm *vm, sevm_gpa gpa);
+void sevm_ioapic_read(struct sevm_vm *vm, u32 offset, u32 len, void *data);
+void sevm_ioapic_write(struct sevm_vm *vm, u32 offset, u32 len, const void *data);
+
+/* A line of the pin; source: who drives it (0: KVM_IRQ_LINE, else an irqfd). 0: masked/coalesced, >0 delivered */
+int sevm_ioapic_set_line(struct sevm_vm *vm, u32 pin, u32 source, bool level);
+/* A local APIC's EOI of a level interrupt; split irqchip: KVM_EXIT_IOAPIC_EOI. */
+void sevm_ioapic_eoi(struct sevm_vcpu *vcpu, u8 vector);
+
+int sevm_ioapic_get_state(struct sevm_vm *vm, struct kvm_ioapic_state *state);
+int sevm_ioapic_set_state(struct sevm_vm *vm, const struct kvm_ioapic_state *state);
+
+#endif /* SEVM_SVM_IOAPIC_H */

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * sevm.h - the two objects, a VM and a vCPU, and who may touch what.
+ *
+ * Each room's functions are in its own header; this one holds only the
+ * structures that several rooms share.
+ *
+ * Locks, outermost first:
+ *	vm->lock		VM ioctls that change the VM: vCPU creation,
+ *				launch, irqchip, slots
+ *	vcpu->mutex		vCPU ioctls, KVM_RUN included
+ *	vm->mem.lock		the slots' writers; readers use vm->mem.srcu
+ *	vm->irq.lock		routing, irqfds, ioeventfds
+ *	vm->npt.lock		(spinlock) nested page tables
+ *	apic->lock, ioapic lock	(raw/irq-safe) see apic.c, ioapic.c
+ */
+#ifndef SEVM_SVM_SEVM_H
+#define SEVM_SVM_SEVM_H
+
+#include <linux/atomic.h>
+#include <linux/kvm.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+#include <asm/svm.h>
+
+#include "protect.h"
+#include "stat.h"
+
+#define SEVM_MAX_VCPUS		512	/* also the largest vcpu_id + 1 */
+#define SEVM_MAX_CPUID		256	/* entries, as KVM_MAX_CPUID_ENTRIES */
+
+typedef u64 sevm_gpa;
+typedef u64 sevm_gfn;
+
+struct sevm_apic;
+struct sevm_ioapic;
+struct sevm_slot;
+
+/* Guest memory: svm/mem.c */
+struct sevm_mem {
+	struct mutex lock;
+	struct srcu_struct srcu;
+	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
+	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
+};
+
+/* Nested page tables: svm/npt.c */
+struct sevm_npt {
+	spinlock_t lock;
+	u64 *root;
+	u64 root_pa;
+};
+
+/* GSI routing and eventfds: svm/irq.c, svm/eventfd.c */
+struct sevm_irq {
+	struct mutex lock;
+	struct srcu_struct srcu;
+	struct sevm_routes __rcu *routes;
+	spinlock_t irqfd_lock;
+	struct list_head irqfds;
+	struct list_head ioeventfds;
+};
+
+enum sevm_irqchip {
+	SEVM_IRQCHIP_NONE,	/* KVM_INTERRUPT; no local APIC */
+	SEVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace */
+	SEVM_IRQCHIP_KERNEL,	/* and a 24-pin IOAPIC */
+};
+
+struct sevm_vm {
+	refcount_t users;		/* the VM fd, each vCPU fd, stats fds */
+	struct mm_struct *mm;		/* ioctls from another mm get -EIO */
+	struct mutex lock;
+	unsigned long type;		/* argument of KVM_CREATE_VM */
+
+	const struct sevm_protect_ops *protect;
+	void *protect_data;		/* the backend's own */
+
+	struct sevm_mem mem;
+	struct sevm_npt npt;
+	struct sevm_irq irq;
+	enum sevm_irqchip irqchip;
+	struct sevm_ioapic *ioapic;	/* SEVM_IRQCHIP_KERNEL only */
+
+	struct xarray vcpus;		/* index -> struct sevm_vcpu, in creation order */
+	unsigned int created_vcpus;	/* under vm->lock; may be ahead of the next */
+	atomic_t online_vcpus;		/* vCPUs 0..n-1 of the array are complete */
+	u32 bsp_vcpu_id;		/* KVM_SET_BOOT_CPU_ID */
+	u32 max_vcpu_id;		/* KVM_CAP_MAX_VCPU_ID */
+
+	/* KVM_ENABLE_CAP */
+	u64 x2apic_flags;		/* KVM_CAP_X2APIC_API */
+	u32 user_msr_mask;		/* KVM_CAP_X86_USER_SPACE_MSR */
+	bool exception_payload;
+	bool triple_fault_event;
+
+	u32 default_tsc_khz;
+	s64 clock_offset;		/* kvm-clock: svm/clock.c */
+	seqcount_mutex_t clock_seq;
+	spinlock_t tsc_lock;
+
+	bool dead;			/* KILL: every KVM_RUN returns -EIO */
+	const char *kill_reason;	/* static string, set once */
+
+	u64 stat[SEVM_VM_STATS];
+	char stats_id[KVM_STATS_NAME_SIZE_SEVM];
+};
+
+/* Requests to a vCPU, handled at the top of the run loop; sevm_vcpu_request() */
+enum sevm_request {
+	SEVM_REQ_EVENT,			/* look at interrupts again */
+	SEVM_REQ_TLB_FLUSH,		/* flush this guest's ASID on the next entry */
+	SEVM_REQ_CLOCK,			/* rewrite the kvm-clock page */
+	SEVM_REQ_KILL,			/* vm->dead was set */
+};
+
+/* What the hardware said at the last #VMEXIT, copied out of the VMCB. */
+struct sevm_exit {
+	u64 code;
+	u64 info1;
+	u64 info2;
+	u64 intr_info;			/* event whose delivery was cut short */
+	u64 next_rip;
+	u8 insn_len;
+	u8 insn_bytes[15];
+};
+
+/* General registers of a plain guest. RAX, RSP, RIP and RFLAGS are in the VMCB. */
+enum sevm_reg {
+	SEVM_RCX, SEVM_RDX, SEVM_RBX, SEVM_RBP, SEVM_RSI, SEVM_RDI,
+	SEVM_R8, SEVM_R9, SEVM_R10, SEVM_R11, SEVM_R12, SEVM_R13, SEVM_R14,
+	SEVM_R15,
+	SEVM_REGS,
+};
+
+/* An event on its way into the guest. */
+struct sevm_event {
+	bool pending;			/* wants to be injected */
+	bool injected;			/* is in EVENTINJ, or was cut short */
+	bool has_error;
+	u8 vector;
+	u32 error_code;
+	u64 payload;			/* CR2 of a page fault, DR6 of #DB */
+};
+
+/* One access waiting for userspace: svm/io.c is the only writer. */
+struct sevm_io {
+	enum sevm_io_kind {
+		SEVM_IO_NONE,
+		SEVM_IO_PORT,
+		SEVM_IO_MMIO,
+		SEVM_IO_OTHER,		/* only a completion to run */
+	} kind;
+	bool write;
+	u8 size;			/* of one element, or of the MMIO access */
+	u16 port;
+	u32 count;			/* elements still to do */
+	u32 chunk;			/* elements in this exit */
+	sevm_gpa gpa;
+	u8 *data;			/* kernel memory owned by whoever asked */
+	u32 len;			/* bytes of the MMIO access still to do */
+	enum sevm_result (*done)(struct sevm_vcpu *vcpu);
+};
+
+struct sevm_vcpu {
+	struct sevm_vm *vm;
+	struct mutex mutex;
+	u32 id;				/* vcpu_id: the APIC ID */
+	u32 index;			/* in vm->vcpus */
+	struct kvm_run *run;		/* shared with userspace: hostile */
+	struct page *run_pages[3];	/* kvm_run, PIO data, coalesced ring (unused) */
+
+	/* World switch: svm/run.c, svm/vmcb.c, svm/asid.c */
+	struct vmcb *vmcb;
+	u64 vmcb_pa;
+	u64 regs[SEVM_REGS];
+	struct sevm_exit exit;
+	int cpu;			/* last ran here; -1: nowhere */
+	u32 asid;			/* in the VMCB */
+	u64 asid_generation;		/* plain guests: svm/asid.c */
+	unsigned long switches;		/* of the task, at the last entry */
+	struct sevm_fpu *fpu;		/* plain guests: svm/fpu.c */
+	u64 xcr0;
+	u64 xss;
+	u64 spec_ctrl;
+	u64 tsc_aux;
+	u64 tsc_offset;
+	u32 tsc_khz;
+	u64 pat;
+
+	/*
+	 * Control registers as last seen: from SET_SREGS, a CR or EFER write
+	 * trap, or the VMCB of a plain guest. For CPUID and for GET_SREGS.
+	 */
+	u64 cr0, cr4, cr8, efer;
+
+	/* Waiting and waking */
+	wait_queue_head_t wait;
+	enum sevm_vcpu_mode {
+		SEVM_OUTSIDE,
+		SEVM_IN_GUEST,
+		SEVM_EXITING,
+	} mode;
+	unsigned long requests;		/* bits: enum sevm_request */
+	struct task_struct *task;	/* the thread in KVM_RUN, or NULL */
+	u32 mp_state;			/* KVM_MP_STATE_* */
+
+	/* Events */
+	unsigned long apic_events;	/* bits: SEVM_EVENT_INIT, _SIPI; apic.c */
+	u8 sipi_vector;
+	atomic_t nmi_queued;		/* from other threads */
+	u8 nmi_pending;			/* 0..2, this thread's */
+	bool nmi_injected;
+	bool nmi_masked;		/* between injection and IRET / NMI complete */
+	struct sevm_event exception;
+	struct sevm_event interrupt;	/* injected: vector in EVENTINJ; pending: KVM_INTERRUPT */
+
+	struct sevm_io io;
+	void *protect_data;		/* the backend's own */
+	struct sevm_apic *apic;		/* NULL with SEVM_IRQCHIP_NONE */
+
+	/* CPUID: svm/cpuid.c */
+	struct kvm_cpuid_entry2 *cpuid;
+	u32 cpuid_nent;
+	u8 phys_bits;			/* the guest's MAXPHYADDR */
+
+	/* MSRs kept for the guest: svm/msr.c */
+	struct sevm_msrs *msrs;
+
+	/* kvm-clock: svm/clock.c */
+	u64 clock_msr;
+	u64 wall_clock_msr;
+	u32 clock_version;
+
+	u64 stat[SEVM_VCPU_STATS];
+};
+
+#define SEVM_EVENT_INIT		0
+#define SEVM_EVENT_SIPI		1
+
+/* Per-object log lines: who is speaking comes first. */
+#define vm_dbg(vm, fmt, ...) \
+	pr_debug("vm %px: " fmt, (vm), ##__VA_ARGS__)
+#define vcpu_dbg(vcpu, fmt, ...) \
+	pr_debug("vm %px vcpu %u: " fmt, (vcpu)->vm, (vcpu)->id, ##__VA_ARGS__)
+#define vcpu_notice(vcpu, fmt, ...) \
+	pr_notice_ratelimited("vcpu %u: " fmt, (vcpu)->id, ##__VA_ARGS__)
+
+#define sevm_for_each_vcpu(index, vcpu, vm)				\
+	xa_for_each_range(&(vm)->vcpus, index, vcpu, 0,			\
+			  (unsigned long)atomic_read(&(vm)->online_vcpus) - 1UL)
+
+#endif /* SEVM_SVM_SEVM_H */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vmcb.h - the only writer of the VMCB.
+ */
+#ifndef SEVM_SVM_VMCB_H
+#define SEVM_SVM_VMCB_H
+
+#include "sevm.h"
+
+int sevm_vmcb_alloc(struct sevm_vcpu *vcpu);
+void sevm_vmcb_free(struct sevm_vcpu *vcpu);
+
+/* Control and save area as after power-on, with the intercepts of a plain guest. */
+void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init);
+
+/*
+ * The control area of a SEV-ES guest: NP, SEV, SEV-ES and LBR bits, its
+ * intercepts and traps, its MSR map. Again after each sevm_vmcb_reset().
+ * The VMSA's address comes with sevm_vmcb_protect().
+ */
+void sevm_vmcb_init_es(struct sevm_vcpu *vcpu);
+void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa);
+
+/* What the VMM set by the state ioctls, for the VMSA at launch. */
+const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu);
+
+/* The GHCB MSR */
+u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu);
+void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value);
+
+/* RFLAGS.IF of a SEV-ES guest, and the interrupt shadow of any. */
+bool sevm_vmcb_es_interrupt_flag(struct sevm_vcpu *vcpu);
+bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu);
+void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu);
+
+/* Registers and segments for the state ioctls: plain, or before launch. */
+void sevm_vmcb_get_regs(struct sevm_vcpu *vcpu, struct kvm_regs *regs);
+void sevm_vmcb_set_regs(struct sevm_vcpu *vcpu, const struct kvm_regs *regs);
+void sevm_vmcb_get_sregs(struct sevm_vcpu *vcpu, struct kvm_sregs *sregs);
+/* 0 or -EINVAL: an illegal combination of CR0, CR4, EFER, CR3 */
+int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs);
+u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu);
+u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu);
+u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu);
+/* Past the instruction that exited (vcpu->exit.next_rip, or decoded length). */
+void sevm_vmcb_skip(struct sevm_vcpu *vcpu, unsigned int len);
+u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu);
+void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
+
+#endif /* SEVM_SVM_VMCB_H */
