@@ -48,6 +48,10 @@ struct sevm_mem {
 	struct srcu_struct srcu;
 	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
 	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
+	spinlock_t charge_lock;		/* the three counts below: svm/mem.c */
+	u64 slot_pins;
+	u64 region_pins;
+	u64 charged;			/* pages of these in mm->pinned_vm */
 };
 
 /* Nested page tables: svm/npt.c */
@@ -222,6 +226,7 @@ struct sevm_vcpu {
 	struct sevm_event interrupt;	/* injected: vector in EVENTINJ; pending: KVM_INTERRUPT */
 
 	struct sevm_io io;
+	int run_errno;			/* with SEVM_TO_USER: KVM_RUN returns it, once; 0: no error */
 	void *protect_data;		/* the backend's own */
 	struct sevm_apic *apic;		/* NULL with SEVM_IRQCHIP_NONE */
 

@@ -47,4 +47,14 @@ void sevm_vmcb_skip(struct sevm_vcpu *vcpu, unsigned int len);
 u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu);
 void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
 
+/*
+ * MSRs that live in the save area, for msr.c: STAR, LSTAR, CSTAR, SYSCALL_MASK,
+ * KERNEL_GS_BASE, FS_BASE, GS_BASE, SYSENTER_CS/ESP/EIP, PAT (where nested
+ * paging uses it), DEBUGCTL and the LBR four. EFER too, as the guest sees it
+ * (without SVME). Get and set are false for an index that is none of them; the
+ * caller has checked the value. The VMCB must not be running (vcpu->mutex).
+ */
+bool sevm_vmcb_get_msr(struct sevm_vcpu *vcpu, u32 index, u64 *data);
+bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
+
 #endif /* SEVM_SVM_VMCB_H */
