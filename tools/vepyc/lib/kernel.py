@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's kernels, fetched and unpacked, not installed.
+
+`kernels/<series>` names the release in use, `kernels/<release>/` holds its image,
+modules and headers, with the absolute paths in the headers made relative.
+"""
+
+import platform
+import re
+import shutil
+
+import cache
+from archive import Release
+from ui import Fail
+
+DEBIAN = "bookworm"                 # has both: 6.1 its own, 6.12 from the security archive
+SERIES = {"6.1": r"linux-image-(6\.1\.0-\d+-amd64)", "6.12": r"linux-image-(6\.12\.\d+\+deb12-amd64)"}
+
+
+class Kernel:
+    """One unpacked kernel: where its parts are."""
+
+    def __init__(self, release):
+        self.release = release
+        self.root = cache.home() / "kernels" / release
+        self.image = self.root / f"boot/vmlinuz-{release}"
+        self.modules = self.root / f"lib/modules/{release}"
+        self.kdir = self.root / f"usr/src/linux-headers-{release}"
+
+
+def get(series, update=False):
+    """The kernel of a series: the one at hand, or (none yet, or update) Debian's newest."""
+    pointer = cache.home() / "kernels" / series
+    with cache.lock("kernel"):
+        if pointer.is_file() and not update:
+            kernel = Kernel(pointer.read_text(encoding="ascii").strip())
+            if kernel.root.is_dir():
+                return kernel
+        archive = Release(DEBIAN)
+        matches = (re.fullmatch(SERIES[series], name) for name in archive.names("linux-image-"))
+        releases = [match[1] for match in matches if match]
+        if not releases:
+            raise Fail(f"Debian {DEBIAN} has no kernel {series} for amd64")
+        kernel = Kernel(max(releases, key=lambda release: list(map(int, re.findall(r"\d+", release)))))
+        if not kernel.root.is_dir():
+            _fetch(archive, kernel)
+        cache.write(pointer, f"{kernel.release}\n")
+        return kernel
+
+
+def _fetch(archive, kernel):
+    headers = f"linux-headers-{kernel.release}"
+    packages = [f"linux-image-{kernel.release}", headers]
+    packages += [name for name in archive.depends(headers) if re.match(r"linux-(headers|kbuild)-", name)]
+    with cache.appearing(kernel.root) as work:
+        archive.extract(packages, work)
+        _relocate(work, kernel.release)
+
+
+def _relocate(work, release):
+    """Headers that work from where they are: no path of theirs may be absolute."""
+    kdir = work / f"usr/src/linux-headers-{release}"
+    makefile = kdir / "Makefile"
+    text = makefile.read_text(encoding="utf-8")
+    here = "$(dir $(abspath $(lastword $(MAKEFILE_LIST))))"
+    makefile.write_text(re.sub(r"^include /usr/src/", f"include {here}../", text, flags=re.M), encoding="utf-8")
+    for name in "build", "source":
+        link = work / f"lib/modules/{release}" / name
+        if link.is_symlink():
+            target = link.readlink()
+            link.unlink()
+            link.symlink_to(f"../../..{target}" if target.is_absolute() else target)
+    variables = kdir / ".kernelvariables"
+    if not shutil.which("gcc-12") and variables.is_file():      # Debian 13 has another default
+        text = variables.read_text(encoding="utf-8")
+        variables.write_text(text.replace(")gcc-12", ")gcc"), encoding="utf-8")
+
+
+def host_check():
+    if platform.machine() != "x86_64":
+        raise Fail(f"vepyc runs on x86_64 hosts, not on {platform.machine()}")

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The emulated machine: Debian's QEMU 10.0 with patches/, built for x86_64 alone.
+
+A build lives in the cache under a digest of what goes into it: the QEMU series, the
+patches, the packages and the options below.
+"""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cache
+from archive import Release
+from ui import Fail, say, step
+
+SERIES = "10.0"                     # the newest 10.0.x that Debian has
+DEBIAN = "trixie"                   # ... in this release
+ROMS = ["seabios", "qemu-system-data"]
+BUILD_PACKAGES = ["gcc", "libc6-dev", "make", "ninja-build", "pkgconf", "patch", "xz-utils", "flex", "bison",
+                  "libglib2.0-dev", "libssl-dev", "zlib1g-dev", "python3-venv", "python3-setuptools"]
+CONFIGURE = ["--python=/usr/bin/python3", "--target-list=x86_64-softmmu", "--without-default-features",
+             "--without-default-devices", "--with-devices-x86_64=vepyc", "--enable-tcg", "--disable-docs",
+             "--disable-tools", "--disable-guest-agent", "--disable-pixman", "--disable-fdt",
+             "--disable-install-blobs"]
+PATCHES = cache.SOURCE / "patches"
+
+
+def binary():
+    """The QEMU to run and its ROM directories, built first if need be."""
+    own = os.environ.get("VEPYC_QEMU")
+    if own and not os.access(own, os.X_OK):
+        raise Fail(f"VEPYC_QEMU={own} is not a program")
+    folder = build()
+    return own or folder / "qemu-system-x86_64", [folder / "rom"]
+
+
+def digest():
+    what = hashlib.sha256(repr((SERIES, DEBIAN, ROMS, CONFIGURE)).encode())
+    for patch in series():
+        what.update(patch.name.encode() + b"\0" + patch.read_bytes())
+    return what.hexdigest()[:16]
+
+
+def series():
+    return sorted(PATCHES.glob("*.patch"))
+
+
+def build():
+    """Build it unless that is done already; the folder that holds it."""
+    folder = cache.home() / digest()
+    if folder.is_dir():
+        return folder
+    with cache.lock("build"):
+        if folder.is_dir():
+            return folder
+        say(f"building the emulated machine, once: QEMU {SERIES} and {len(series())} patches (a few minutes)")
+        _need_build_packages()
+        with cache.appearing(folder) as work:
+            source, objects = work / "source", work / "build"
+            source.mkdir()
+            objects.mkdir()
+            version = unpack(source)
+            for patch in series():
+                _run(["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-i", patch], source, patch.name)
+            with step("configuring"):
+                _run([source / "configure", *CONFIGURE], objects, "configure", env=_environment(work))
+            with step("compiling") as progress:
+                _run(["ninja", "qemu-system-x86_64"], objects, "ninja", progress, env=_environment(work))
+            archive = Release(DEBIAN)
+            archive.extract(ROMS, work / "data")
+            _keep_roms(work)
+            shutil.move(objects / "qemu-system-x86_64", work)
+            subprocess.run(["strip", "--strip-debug", work / "qemu-system-x86_64"], check=True)
+            (work / "version").write_text(f"{version}\n", encoding="ascii")
+            for name in "source", "build", "data", "meson":
+                shutil.rmtree(work / name, ignore_errors=True)
+        return folder
+
+
+def unpack(target):
+    """Debian's source of QEMU, as it is; its version."""
+    return Release(DEBIAN, with_sources=True).source("qemu", SERIES, target)
+
+
+def _keep_roms(work):
+    """A boot needs two files: the BIOS, and the ROM that loads a kernel."""
+    (work / "rom").mkdir()
+    for name in "bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin":
+        found = [file for file in (work / "data").rglob(name) if file.is_file()]
+        if not found:
+            raise Fail(f"Debian {DEBIAN}'s packages {' and '.join(ROMS)} hold no {name}")
+        shutil.copy(found[0], work / "rom" / name)
+
+
+def _environment(work):
+    """Debian 12's meson is too old for QEMU 10: use trixie's, unpacked, on both."""
+    folder = work / "meson"
+    if not folder.is_dir():
+        Release(DEBIAN).extract(["meson"], folder)
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"          # the system's compiler and Python, not a version manager's
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "usr/lib/python3/dist-packages")}
+
+
+def _run(command, cwd, name, progress=None, env=None):
+    """Run one step of the build, its output in the log; on failure show the log's end."""
+    log = cache.directory("logs") / "build.log"
+    text = shlex.join(map(str, command))
+    with open(log, "a", encoding="utf-8") as file:
+        file.write(f"\n=== {time.strftime('%F %T')} {text}\n")
+        file.flush()
+        with subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace") as child:
+            try:
+                for line in child.stdout:
+                    file.write(line)
+                    counter = re.match(r"\[(\d+/\d+)\]", line)
+                    if progress and counter:
+                        progress.counter(counter[1])
+            except BaseException:
+                child.terminate()
+                raise
+    if child.returncode:
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
+        hint = (f"the series no longer fits Debian's QEMU {SERIES}.x: see tools/vepyc/README.md, Patches"
+                if command[0] == "patch" else "the lines above say why")
+        raise Fail("\n".join([f"building QEMU failed at {name}:", *tail, f"({hint}; the whole log: {log})"]))
+
+
+def _need_build_packages():
+    install_packages(BUILD_PACKAGES, "building QEMU")
+
+
+def install_packages(packages, purpose):
+    """Install what the host lacks if that needs no password; else say how."""
+    if not shutil.which("dpkg-query"):
+        raise Fail(f"{purpose} needs Debian 12 or 13 (no dpkg-query here)")
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages],
+                          capture_output=True, text=True, check=False)
+    missing = [name for name in packages if f"{name} installed" not in done.stdout.splitlines()]
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:
+        command.insert(0, "sudo")
+        if not shutil.which("sudo") or subprocess.run(["sudo", "-n", "true"], capture_output=True,
+                                                      check=False).returncode:
+            raise Fail(f"{purpose} needs packages that are not installed. As root:\n  {shlex.join(command[1:])}")
+    with step(f"installing {' '.join(missing)}"):
+        prefix = ["sudo"] if command[0] == "sudo" else []
+        subprocess.run([*prefix, "apt-get", "-qq", "update"], capture_output=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    if done.returncode:
+        raise Fail(f"{done.stdout[-2000:]}{done.stderr[-2000:]}\n{shlex.join(command)} failed: "
+                   "run it by hand, then try again")
+
+
+# --- working on the patches -------------------------------------------------
+
+def develop(target):
+    """A git tree of QEMU with the series applied, one commit for each patch."""
+    target = Path(target)
+    if target.exists():
+        raise Fail(f"{target} exists already")
+    target.mkdir(parents=True)
+    version = unpack(target)
+    _git(target, "init", "-q")
+    _git(target, "add", "--force", ".")
+    _git(target, "commit", "-q", "-m", f"qemu {version}")
+    if series():
+        _git(target, "am", "-q", "--whitespace=nowarn", *series())
+    print(f"""{target}: QEMU {version} with {len(series())} patches. To build it (meson >= 1.5 is needed):
+  mkdir build && cd build && ../configure {shlex.join(CONFIGURE)} && ninja qemu-system-x86_64
+To run it:     VEPYC_QEMU={target}/build/qemu-system-x86_64 tools/vepyc/vepyc run -- true
+To export it:  tools/vepyc/vepyc export {target}""")
+
+
+def export(tree):
+    """Replace patches/ by the commits of a tree that `develop` made, the first commit apart."""
+    base = _git(tree, "rev-list", "--max-parents=0", "HEAD").strip()
+    PATCHES.mkdir(exist_ok=True)
+    for patch in series():
+        patch.unlink()
+    print(_git(tree, "format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-renames",
+               "-o", PATCHES, f"{base}..HEAD"), end="")
+
+
+def _git(tree, *arguments):
+    done = subprocess.run(["git", "-C", tree, "-c", "commit.gpgsign=false", *arguments], text=True,
+                          stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise Fail(f"git {arguments[0]} failed in {tree}", status=1)
+    return done.stdout
