@@ -63,5 +63,23 @@ struct kvm_sev_init {
 #define KVM_X86_SEV_VMSA_FEATURES	0
 #endif
 
+/* 6.8: eventfd_signal() lost its count, which was always 1. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#include <linux/eventfd.h>
+#define eventfd_signal(ctx)	((void)eventfd_signal(ctx, 1))
+#endif
+
+/* 6.13: a timer's callback is given when it is set up. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#include <linux/hrtimer.h>
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock_id, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock_id, mode);
+	timer->function = function;
+}
+#endif
+
 #endif /* __ASSEMBLY__ */
 #endif /* SEVM_COMPAT_H */

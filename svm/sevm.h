@@ -26,6 +26,7 @@
 #include <linux/srcu.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <asm/svm.h>
 
@@ -66,9 +67,11 @@ struct sevm_irq {
 	struct mutex lock;
 	struct srcu_struct srcu;
 	struct sevm_routes __rcu *routes;
-	spinlock_t irqfd_lock;
+	u32 reserved_pins;		/* KVM_CAP_SPLIT_IRQCHIP: pins of userspace's IOAPIC */
+	u32 resamplers;			/* irqfds with RESAMPLE */
 	struct list_head irqfds;
 	struct list_head ioeventfds;
+	struct work_struct reap;	/* irqfds whose eventfd was closed */
 };
 
 enum sevm_irqchip {
@@ -122,6 +125,7 @@ enum sevm_request {
 	SEVM_REQ_TLB_FLUSH,		/* flush this guest's ASID on the next entry */
 	SEVM_REQ_CLOCK,			/* rewrite the kvm-clock page */
 	SEVM_REQ_KILL,			/* vm->dead was set */
+	SEVM_REQ_IOAPIC_EOI,		/* exit with KVM_EXIT_IOAPIC_EOI: vcpu->ioapic_eoi */
 };
 
 /* What the hardware said at the last #VMEXIT, copied out of the VMCB. */
@@ -216,6 +220,8 @@ struct sevm_vcpu {
 	u32 mp_state;			/* KVM_MP_STATE_* */
 
 	/* Events */
+	u64 apic_base;			/* IA32_APIC_BASE, also without an APIC: apic.c */
+	u8 ioapic_eoi;			/* vector for SEVM_REQ_IOAPIC_EOI */
 	unsigned long apic_events;	/* bits: SEVM_EVENT_INIT, _SIPI; apic.c */
 	u8 sipi_vector;
 	atomic_t nmi_queued;		/* from other threads */
