@@ -81,5 +81,33 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
+/*
+ * A long-term pin of a private mapping for reading only. Before 6.2 such a pin
+ * does not break COW, and a later write by the VMM would leave the guest with
+ * the old page: ask for the copy at once.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define SEVM_FOLL_READ	(FOLL_LONGTERM | FOLL_WRITE | FOLL_FORCE)
+#else
+#define SEVM_FOLL_READ	FOLL_LONGTERM
+#endif
+
+/* 6.9: the argument of the ccp driver's sev_platform_init() became a struct. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+#define sevm_compat_platform_init(fn, err)	(fn)(err)
+#else
+#define sevm_compat_platform_init(fn, err) ({			\
+	struct sev_platform_init_args __args = { };		\
+	int __ret = (fn)(&__args);				\
+								\
+	*(err) = __args.error;					\
+	__ret;							\
+})
+#endif
+
+#ifndef MSR_AMD64_SYSCFG_SNP_EN
+#define MSR_AMD64_SYSCFG_SNP_EN	(1ULL << 24)
+#endif
+
 #endif /* __ASSEMBLY__ */
 #endif /* SEVM_COMPAT_H */

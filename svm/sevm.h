@@ -48,6 +48,7 @@ struct sevm_mem {
 	struct mutex lock;
 	struct srcu_struct srcu;
 	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
+	u64 generation;			/* READ_ONCE; +1 after each change of slots, and before the old pages go */
 	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
 	spinlock_t charge_lock;		/* the three counts below: svm/mem.c */
 	u64 slot_pins;

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * sev.h - what a SEV-ES VM and vCPU are beyond svm/'s, for the rooms of sev/.
+ *
+ * A VM is a SEV-ES one when vm->protect is &sevm_es_ops; then vm->protect_data
+ * is a struct sevm_es_vm, and protect_data of each vCPU a struct sevm_es_vcpu.
+ */
+#ifndef SEVM_SEV_SEV_H
+#define SEVM_SEV_SEV_H
+
+#include <linux/file.h>
+
+#include "ghcb_proto.h"
+#include "../svm/mem.h"
+#include "../svm/sevm.h"
+
+struct misc_cg;
+struct sev_es_save_area;
+
+struct sevm_es_vm {
+	/* From KVM_SEV_(ES_)INIT(2) on; under vm->lock until the first vCPU */
+	bool ready;
+	bool legacy;			/* KVM_SEV_ES_INIT */
+	u8 ghcb_max;			/* protocol version */
+	u64 vmsa_features;
+	u32 asid;
+	struct misc_cg *cg;		/* charged with the ASID */
+
+	/* From LAUNCH_START on; under vm->lock */
+	u32 handle;			/* the firmware's; 0: none */
+	struct file *psp;		/* the VMM's /dev/sev */
+
+	u64 jump_table;			/* READ_ONCE, WRITE_ONCE; sev/ap.c */
+};
+
+struct sevm_es_vcpu {
+	struct sev_es_save_area *vmsa;	/* a page; ciphertext once protected */
+	bool protected;
+	u32 hold;			/* SEVM_AP_HOLD_*; sev/ap.c is the writer */
+
+	/* The GHCB; sev/ghcb.c is the writer of all but request's reading */
+	struct sevm_map ghcb;
+	u64 ghcb_generation;		/* of the slots when it was mapped */
+	struct sevm_ghcb_request request;
+	struct sevm_ghcb_reply reply;
+	bool reply_staged;
+
+	/* The scratch area of this request: a private copy */
+	struct {
+		u64 gpa;
+		u32 offset;		/* in the GHCB page */
+		u32 len;
+		bool outside;
+		bool write_back;
+		u8 *data;		/* buffer, or (outside) an allocation */
+		u8 buffer[SEVM_GHCB_BUFFER_SIZE];
+	} scratch;
+};
+
+static inline struct sevm_es_vm *sevm_es_vm(struct sevm_vm *vm)
+{
+	return vm->protect_data;
+}
+
+static inline struct sevm_es_vcpu *sevm_es_vcpu(struct sevm_vcpu *vcpu)
+{
+	return vcpu->protect_data;
+}
+
+/* es.c: what CPUID 8000_001F says, read once at load */
+struct sevm_es_caps {
+	bool available;
+	u8 cbit;
+	u32 max_asid;			/* of SEV guests of any kind */
+	u32 max_es_asid;		/* SEV-ES: 1 .. this */
+	u64 host_xss;
+};
+
+extern struct sevm_es_caps sevm_es_caps;
+
+/* es.c: pages that a command of the firmware reads or writes behind the caches */
+void sevm_es_flush_range(void *va, size_t len);
+/* ... and one of the host's own that holds ciphertext, before it is freed */
+void sevm_es_flush_encrypted(void *va, u32 asid);
+
+/* asid.c */
+int sevm_es_asid_setup(void);
+void sevm_es_asid_teardown(void);
+int sevm_es_asid_get(struct sevm_es_vm *es);	/* 0, -EBUSY, -ENOMEM */
+void sevm_es_asid_put(struct sevm_es_vm *es);
+/* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
+int sevm_es_asid_flush(int *error);
+/* DEACTIVATE must not come between the two: excluded by these */
+void sevm_es_asid_deactivate_begin(void);
+void sevm_es_asid_deactivate_end(void);
+
+/* psp.c */
+int sevm_psp_setup(void);			/* 0, or an errno; says why */
+void sevm_psp_teardown(void);
+int sevm_psp_init(int *error);			/* the platform, if it is not yet */
+int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error);
+int sevm_psp_df_flush(int *error);
+/* Bind the guest's key to its ASID; and undo both, whatever happened. */
+int sevm_psp_activate(u32 handle, u32 asid, int *error);
+void sevm_psp_decommission(u32 handle, bool active);
+
+/* launch.c */
+int sevm_launch_init(struct sevm_vm *vm);	/* a typed VM: no INIT2 yet */
+void sevm_launch_destroy(struct sevm_vm *vm);
+
+/* vmsa.c */
+int sevm_vmsa_fill(struct sevm_vcpu *vcpu);	/* 0 or -EINVAL */
+
+/* ghcb.c */
+enum sevm_result sevm_ghcb_enter(struct sevm_vcpu *vcpu);	/* staged reply */
+bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa);		/* snapshot */
+void sevm_ghcb_forget(struct sevm_vcpu *vcpu);			/* unmap, free */
+void sevm_ghcb_reply_set(struct sevm_vcpu *vcpu, enum sevm_ghcb_field field,
+			 u64 value);
+void sevm_ghcb_reply_error(struct sevm_vcpu *vcpu, u32 reason);
+void sevm_ghcb_reply_fault(struct sevm_vcpu *vcpu, u8 vector);
+/* The scratch area, copied in (read) or only reserved; 0 or SEVM_GHCB_ERR_* */
+u32 sevm_ghcb_scratch_open(struct sevm_vcpu *vcpu, u64 len, bool read);
+void sevm_ghcb_scratch_write_back(struct sevm_vcpu *vcpu);
+
+/* ghcb_msr.c, vmgexit.c */
+enum sevm_result sevm_ghcb_msr_handle(struct sevm_vcpu *vcpu, u64 msr);
+enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa);
+
+/* ap.c */
+enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind);
+void sevm_ap_sipi(struct sevm_vcpu *vcpu);
+void sevm_ap_enter(struct sevm_vcpu *vcpu);
+int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind);
+bool sevm_ap_table_set(struct sevm_vm *vm, u64 gpa);
+u64 sevm_ap_table_get(struct sevm_vm *vm);
+long sevm_ap_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);
+
+#endif /* SEVM_SEV_SEV_H */
