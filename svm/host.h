@@ -22,6 +22,14 @@ struct sev_es_save_area *sevm_host_save_image(int cpu);
 u64 sevm_host_save_pa(int cpu);
 u64 sevm_host_tsc_aux(int cpu);
 
+/* Interrupts off: is SVM on here? Else wait for it, interrupts on: 0 or -EINTR. */
+bool sevm_host_cpu_on(void);
+int sevm_host_wait(void);
+
+/* The host's own values, the same on every CPU. */
+extern u64 sevm_host_xcr0;
+extern u64 sevm_host_xss;
+
 /* What the CPU offers */
 struct sevm_host_caps {
 	bool nrips;
@@ -30,6 +38,8 @@ struct sevm_host_caps {
 	bool lbrv;
 	bool v_spec_ctrl;
 	bool tsc_scale;
+	bool vmcb_clean;
+	bool vgif;
 	u32 max_asid;
 	u64 xcr0;
 	u64 efer;

@@ -22,6 +22,7 @@
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/signal_types.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
@@ -183,7 +184,7 @@ struct sevm_vcpu {
 	u32 id;				/* vcpu_id: the APIC ID */
 	u32 index;			/* in vm->vcpus */
 	struct kvm_run *run;		/* shared with userspace: hostile */
-	struct page *run_pages[3];	/* kvm_run, PIO data, coalesced ring (unused) */
+	struct page *run_pages[2];	/* kvm_run, PIO data */
 
 	/* World switch: svm/run.c, svm/vmcb.c, svm/asid.c */
 	struct vmcb *vmcb;
@@ -193,7 +194,6 @@ struct sevm_vcpu {
 	int cpu;			/* last ran here; -1: nowhere */
 	u32 asid;			/* in the VMCB */
 	u64 asid_generation;		/* plain guests: svm/asid.c */
-	unsigned long switches;		/* of the task, at the last entry */
 	struct sevm_fpu *fpu;		/* plain guests: svm/fpu.c */
 	u64 xcr0;
 	u64 xss;
@@ -219,6 +219,12 @@ struct sevm_vcpu {
 	unsigned long requests;		/* bits: enum sevm_request */
 	struct task_struct *task;	/* the thread in KVM_RUN, or NULL */
 	u32 mp_state;			/* KVM_MP_STATE_* */
+	bool sigset_active;		/* KVM_SET_SIGNAL_MASK */
+	sigset_t sigset;
+
+	/* Debug registers of a plain guest: svm/debug.c. DR6, DR7: in the VMCB */
+	u64 dr[4];
+	bool dr_live;			/* DR accesses do not exit, dr[] is loaded */
 
 	/* Events */
 	u64 apic_base;			/* IA32_APIC_BASE, also without an APIC: apic.c */
@@ -229,6 +235,8 @@ struct sevm_vcpu {
 	u8 nmi_pending;			/* 0..2, this thread's */
 	bool nmi_injected;
 	bool nmi_masked;		/* between injection and IRET / NMI complete */
+	u64 nmi_iret_rip;		/* plain: the IRET that will unmask; 0: none */
+	bool triple_fault;		/* KVM_SET_VCPU_EVENTS: SHUTDOWN at the next entry */
 	struct sevm_event exception;
 	struct sevm_event interrupt;	/* injected: vector in EVENTINJ; pending: KVM_INTERRUPT */
 

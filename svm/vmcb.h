@@ -7,6 +7,9 @@
 
 #include "sevm.h"
 
+int sevm_vmcb_setup(void);	/* once: the I/O permission map, all ones */
+void sevm_vmcb_teardown(void);
+
 int sevm_vmcb_alloc(struct sevm_vcpu *vcpu);
 void sevm_vmcb_free(struct sevm_vcpu *vcpu);
 
@@ -56,5 +59,31 @@ void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
  */
 bool sevm_vmcb_get_msr(struct sevm_vcpu *vcpu, u32 index, u64 *data);
 bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
+
+/* The vCPU's own thread, interrupts off: what other rooms keep goes in. */
+void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
+/* And back out, just after the world switch: vcpu->exit, CR8. */
+void sevm_vmcb_leave(struct sevm_vcpu *vcpu);
+
+/* For asid.c */
+void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control);
+
+/* For event.c: EVENTINJ, and the window in which an interrupt could go in. */
+void sevm_vmcb_inject(struct sevm_vcpu *vcpu, u32 event, u32 error_code);
+void sevm_vmcb_set_window(struct sevm_vcpu *vcpu, bool open, int priority);
+void sevm_vmcb_set_iret_intercept(struct sevm_vcpu *vcpu, bool on);
+void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on);
+void sevm_vmcb_set_rflags(struct sevm_vcpu *vcpu, u64 rflags);
+void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip);
+void sevm_vmcb_set_cr2(struct sevm_vcpu *vcpu, u64 cr2);
+void sevm_vmcb_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
+
+/* For debug.c */
+void sevm_vmcb_set_dr_intercept(struct sevm_vcpu *vcpu, bool on);
+void sevm_vmcb_get_dr67(struct sevm_vcpu *vcpu, u64 *dr6, u64 *dr7);
+void sevm_vmcb_set_dr67(struct sevm_vcpu *vcpu, u64 dr6, u64 dr7);
+
+/* Everything the hardware was given, to the log: after VMEXIT_INVALID. */
+void sevm_vmcb_dump(struct sevm_vcpu *vcpu);
 
 #endif /* SEVM_SVM_VMCB_H */
