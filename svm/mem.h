@@ -14,10 +14,24 @@
 int sevm_mem_init(struct sevm_vm *vm);
 void sevm_mem_destroy(struct sevm_vm *vm);	/* unpins everything */
 
+#define SEVM_MAX_SLOTS	32764		/* KVM_CAP_NR_MEMSLOTS: as KVM_USER_MEM_SLOTS */
+
+/*
+ * An srcu section: a slot looked up in it stays until it ends. Who maps memory
+ * or marks a hole for the guest looks up and maps inside one section. It nests.
+ */
+int sevm_mem_enter(struct sevm_vm *vm) __acquires(&vm->mem.srcu);
+void sevm_mem_leave(struct sevm_vm *vm, int idx) __releases(&vm->mem.srcu);
+
 /* KVM_SET_USER_MEMORY_REGION(2); the plain form comes with the tail zeroed. */
 int sevm_mem_set_region(struct sevm_vm *vm,
 			const struct kvm_userspace_memory_region2 *region);
-/* KVM_MEMORY_ENCRYPT_(UN)REG_REGION */
+/*
+ * KVM_GET_DIRTY_LOG: every page that was ever mapped writable. -ENOENT: no such
+ * slot, or without KVM_MEM_LOG_DIRTY_PAGES.
+ */
+int sevm_mem_get_dirty_log(struct sevm_vm *vm, const struct kvm_dirty_log *log);
+/* KVM_MEMORY_ENCRYPT_(UN)REG_REGION. -ENOTTY: the VM is not encrypted. */
 int sevm_mem_reg_region(struct sevm_vm *vm, const struct kvm_enc_region *region);
 int sevm_mem_unreg_region(struct sevm_vm *vm, const struct kvm_enc_region *region);
 
