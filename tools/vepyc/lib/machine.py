@@ -13,7 +13,7 @@ CPU = "EPYC-Milan,+svm,+npt,+invtsc"
 # One CPU at a time: the emulated memory encryption needs it, and Linux's static keys do
 # (with one thread for each CPU, L1 was seen to run code that another was patching).
 ACCELERATOR = "tcg,thread=single"
-# The clock counts instructions: a run repeats to the byte.
+# The clock counts instructions.
 ICOUNT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2020-01-01T00:00:00,clock=vm"]
 
 
@@ -22,9 +22,7 @@ def command_line(qemu, roms, kernel, initrd, options, channels):
     cpu = CPU + (",vepyc=on" if _knows(qemu, "EPYC-Milan-x86_64-cpu,help", "vepyc=") else "")
     line = [str(qemu), "-machine", "q35", "-accel", ACCELERATOR, "-cpu", cpu,
             "-smp", str(options.cpus), "-m", options.memory,
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    for rom in roms:
-        line += ["-L", str(rom)]
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-L", str(roms)]
     if _knows(qemu, "help", '"vepyc-psp"'):
         line += ["-device", "vepyc-psp"]
     if options.icount:
@@ -38,7 +36,7 @@ def command_line(qemu, roms, kernel, initrd, options, channels):
         line += ["-device", "virtconsole,chardev=terminal"]
     else:
         line += ["-device", "virtserialport,chardev=out,name=out"]
-    return line + ["-kernel", str(kernel.image), "-initrd", str(initrd),
+    return line + ["-kernel", str(kernel.fast_image), "-initrd", str(initrd),
                    "-append", " ".join(KERNEL_ARGUMENTS + options.append)]
 
 

@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from ui import Fail, say, step
 
 SERIES = "10.0"                     # the newest 10.0.x that Debian has
 DEBIAN = "trixie"                   # ... in this release
-ROMS = ["seabios", "qemu-system-data"]
+ROM_PACKAGES = ["seabios", "qemu-system-data"]
+ROMS = ["bios-256k.bin", "linuxboot_dma.bin", "pvh.bin", "kvmvapic.bin"]
 BUILD_PACKAGES = ["gcc", "libc6-dev", "make", "ninja-build", "pkgconf", "patch", "xz-utils", "flex", "bison",
                   "libglib2.0-dev", "libssl-dev", "zlib1g-dev", "python3-venv", "python3-setuptools"]
 CONFIGURE = ["--python=/usr/bin/python3", "--target-list=x86_64-softmmu", "--without-default-features",
@@ -32,16 +33,15 @@ PATCHES = cache.SOURCE / "patches"
 
 
 def binary():
-    """The QEMU to run and its ROM directories, built first if need be."""
+    """The QEMU to run and the folder of its ROMs, made first if need be."""
     own = os.environ.get("VEPYC_QEMU")
     if own and not os.access(own, os.X_OK):
         raise Fail(f"VEPYC_QEMU={own} is not a program")
-    folder = build()
-    return own or folder / "qemu-system-x86_64", [folder / "rom"]
+    return own or build() / "qemu-system-x86_64", roms()
 
 
 def digest():
-    what = hashlib.sha256(repr((SERIES, DEBIAN, ROMS, CONFIGURE)).encode())
+    what = hashlib.sha256(repr((SERIES, DEBIAN, CONFIGURE)).encode())
     for patch in series():
         what.update(patch.name.encode() + b"\0" + patch.read_bytes())
     return what.hexdigest()[:16]
@@ -72,13 +72,10 @@ def build():
                 _run([source / "configure", *CONFIGURE], objects, "configure", env=_environment(work))
             with step("compiling") as progress:
                 _run(["ninja", "qemu-system-x86_64"], objects, "ninja", progress, env=_environment(work))
-            archive = Release(DEBIAN)
-            archive.extract(ROMS, work / "data")
-            _keep_roms(work)
             shutil.move(objects / "qemu-system-x86_64", work)
             subprocess.run(["strip", "--strip-debug", work / "qemu-system-x86_64"], check=True)
             (work / "version").write_text(f"{version}\n", encoding="ascii")
-            for name in "source", "build", "data", "meson":
+            for name in "source", "build", "meson":
                 shutil.rmtree(work / name, ignore_errors=True)
         return folder
 
@@ -88,14 +85,19 @@ def unpack(target):
     return Release(DEBIAN, with_sources=True).source("qemu", SERIES, target)
 
 
-def _keep_roms(work):
-    """A boot needs two files: the BIOS, and the ROM that loads a kernel."""
-    (work / "rom").mkdir()
-    for name in "bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin":
-        found = [file for file in (work / "data").rglob(name) if file.is_file()]
-        if not found:
-            raise Fail(f"Debian {DEBIAN}'s packages {' and '.join(ROMS)} hold no {name}")
-        shutil.copy(found[0], work / "rom" / name)
+def roms():
+    """A boot needs the BIOS and the ROM that loads a kernel: Debian's source has neither."""
+    folder = cache.home() / "rom"
+    with cache.lock("rom"):
+        if not folder.is_dir():
+            with cache.appearing(folder) as work, tempfile.TemporaryDirectory(dir=work) as data:
+                Release(DEBIAN).extract(ROM_PACKAGES, data)
+                for name in ROMS:
+                    found = [file for file in Path(data).rglob(name) if file.is_file()]
+                    if not found:
+                        raise Fail(f"Debian {DEBIAN}'s packages {' and '.join(ROM_PACKAGES)} hold no {name}")
+                    shutil.copy(found[0], work)
+    return folder
 
 
 def _environment(work):
