@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ap.c - APs: first SIPI, reset hold by NAE event and by MSR request, what wakes
+ * a held vCPU and what must not.
+ *
+ * The AP jump table is in jump_table.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "sevm.h"
+#include "vm.h"
+
+/* In shared memory, so that the host can watch. */
+struct shared {
+	volatile u64 alive[GUEST_MAX_VCPUS];	/* times the AP came to its loop */
+	volatile u64 answer[GUEST_MAX_VCPUS];	/* of its last hold */
+	volatile u64 form;			/* 0 NAE, 1 MSR */
+	volatile u64 rounds;
+	volatile u64 aps;
+};
+
+#define SHARED	((struct shared *)GUEST_SHARED_DATA)
+
+static struct shared *shared_of(struct vm *vm)
+{
+	return vm_shared(vm, GUEST_SHARED_DATA);
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+}
+
+static u64 hold(void)
+{
+	return SHARED->form ? guest_hold_msr() : guest_hold_nae();
+}
+
+static void wait_alive(unsigned int cpu, u64 times)
+{
+	while (SHARED->alive[cpu] < times)
+		cpu_relax();
+}
+
+static void ap_loop(unsigned long cpu)
+{
+	for (;;) {
+		SHARED->alive[cpu]++;
+		SHARED->answer[cpu] = hold();
+	}
+}
+
+/* Only a SIPI gets it to its first instruction; then it holds. */
+static void first_sipi_guest(unsigned long cpu)
+{
+	u64 i;
+
+	if (cpu)
+		ap_loop(cpu);
+	x2apic_enable();
+	for (i = 1; i <= SHARED->aps; i++)
+		GUEST_ASSERT_EQ(SHARED->alive[i], 0);
+	for (i = 1; i <= SHARED->aps; i++)
+		guest_wake_ap(i);
+	for (i = 1; i <= SHARED->aps; i++)
+		wait_alive(i, 1);
+}
+
+static void start_aps(unsigned int aps)
+{
+	struct vm *vm = vm_create(first_sipi_guest, &(struct vm_options){ .vcpus = aps + 1 });
+	unsigned int i;
+
+	shared_of(vm)->aps = aps;
+	for (i = 1; i <= aps; i++)
+		ASSERT_EQ(vcpu_mp_state(&vm->vcpu[i]), KVM_MP_STATE_UNINITIALIZED);
+	for (i = 1; i <= aps; i++)
+		vcpu_start(&vm->vcpu[i]);
+	nap();
+	for (i = 1; i <= aps; i++)
+		ASSERT_EQ(shared_of(vm)->alive[i], 0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	for (i = 1; i <= aps; i++)
+		vcpu_stop(&vm->vcpu[i]);
+	vm_free(vm);
+}
+
+static void first_sipi_runs_the_measured_state(void)
+{
+	unsigned int aps;
+
+	for (aps = 1; aps <= 8; aps++)
+		start_aps(aps);
+}
+
+/* Wake, answer, hold again: so many times, for so many APs. */
+static void rounds_guest(unsigned long cpu)
+{
+	u64 round, i;
+
+	if (cpu)
+		ap_loop(cpu);
+	x2apic_enable();
+	for (round = 1; round <= SHARED->rounds; round++) {
+		for (i = 1; i <= SHARED->aps; i++) {
+			/*
+			 * A SIPI that comes before the AP is held is lost, as on
+			 * hardware; INIT-SIPI again until it came round.
+			 */
+			do {
+				guest_wake_ap(i);
+				for (int spin = 0; spin < 2000 && SHARED->alive[i] < round; spin++)
+					cpu_relax();
+			} while (SHARED->alive[i] < round);
+			if (round > 1)
+				GUEST_ASSERT(SHARED->answer[i]);
+		}
+	}
+}
+
+static void many_rounds(unsigned int aps, unsigned int rounds, bool msr)
+{
+	struct vm *vm = vm_create(rounds_guest, &(struct vm_options){
+		.vcpus = aps + 1, .ghcb_version = msr ? 2 : 0 });
+
+	shared_of(vm)->aps = aps;
+	shared_of(vm)->rounds = rounds;
+	shared_of(vm)->form = msr;
+	vm_run(vm);
+	ASSERT(shared_of(vm)->alive[1] >= rounds);
+	vm_free(vm);
+}
+
+static void thousand_rounds_by_nae(void)
+{
+	many_rounds(1, 1000, false);
+}
+
+static void thousand_rounds_by_msr(void)
+{
+	many_rounds(1, 1000, true);
+}
+
+static void eight_aps_by_nae(void)
+{
+	many_rounds(8, 20, false);
+}
+
+static void eight_aps_by_msr(void)
+{
+	many_rounds(8, 20, true);
+}
+
+/*
+ * Events that must not wake a held vCPU: the guest jumps through its jump
+ * table after one VMGEXIT, whatever the answer says.
+ */
+#define VECTOR	0x55
+
+static bool count_irq(struct guest_regs *regs)
+{
+	x2apic_write(APIC_EOI, 0);
+	return true;
+}
+
+static bool count_nmi(struct guest_regs *regs)
+{
+	return true;
+}
+
+static void no_wake_guest(unsigned long cpu)
+{
+	u64 i;
+
+	guest_set_handler(VECTOR, count_irq);
+	guest_set_handler(2, count_nmi);
+	if (cpu) {
+		x2apic_enable();
+		sti();
+		ap_loop(cpu);
+	}
+	x2apic_enable();
+	guest_wake_ap(1);
+	wait_alive(1, 1);
+	guest_sync(1);		/* the host waits until it is held */
+	for (i = 0; i < 100; i++)
+		x2apic_icr(1, guest_arg(0) ? ICR_NMI : VECTOR);
+	guest_sync(2);		/* the host looks again */
+	GUEST_ASSERT_EQ(SHARED->alive[1], 1);
+	guest_wake_ap(1);
+	wait_alive(1, 2);
+	GUEST_ASSERT(SHARED->answer[1]);
+}
+
+static void held_against(bool nmi, bool msr)
+{
+	struct vm *vm = vm_create(no_wake_guest, &(struct vm_options){
+		.vcpus = 2, .ghcb_version = msr ? 2 : 0 });
+	struct vcpu *bsp = &vm->vcpu[0], *ap = &vm->vcpu[1];
+	int i;
+
+	shared_of(vm)->form = msr;
+	bsp->ucall->in[0] = nmi;
+	vcpu_start(ap);
+	ASSERT_EQ(vcpu_run(bsp), UCALL_SYNC);
+	vcpu_stop(ap);
+	vcpu_start(ap);
+	nap();
+	vcpu_stop(ap);
+	ASSERT_EQ(vcpu_mp_state(ap), KVM_MP_STATE_AP_RESET_HOLD);
+	vcpu_start(ap);
+	ASSERT_EQ(vcpu_run(bsp), UCALL_SYNC);
+	for (i = 0; i < 5; i++)
+		nap();
+	ASSERT_EQ(shared_of(vm)->alive[1], 1);
+	vcpu_stop(ap);
+	ASSERT_EQ(vcpu_mp_state(ap), KVM_MP_STATE_AP_RESET_HOLD);
+	vcpu_start(ap);
+	ASSERT_EQ(vcpu_run(bsp), UCALL_DONE);
+	vcpu_stop(ap);
+	vm_free(vm);
+}
+
+static void interrupts_do_not_wake_an_nae_hold(void)
+{
+	held_against(false, false);
+}
+
+static void nmis_do_not_wake_an_nae_hold(void)
+{
+	held_against(true, false);
+}
+
+static void interrupts_do_not_wake_an_msr_hold(void)
+{
+	held_against(false, true);
+}
+
+static void nmis_do_not_wake_an_msr_hold(void)
+{
+	held_against(true, true);
+}
+
+/* Leaving and entering KVM_RUN, for signals, changes nothing. */
+static void signal_guest(unsigned long cpu)
+{
+	if (cpu)
+		ap_loop(cpu);
+	x2apic_enable();
+	guest_wake_ap(1);
+	wait_alive(1, 1);
+	guest_sync(1);
+	guest_wake_ap(1);
+	wait_alive(1, 2);
+	GUEST_ASSERT(SHARED->answer[1]);
+}
+
+static void signals_do_not_wake(void)
+{
+	struct vm *vm = vm_create(signal_guest, &(struct vm_options){ .vcpus = 2 });
+	struct vcpu *ap = &vm->vcpu[1];
+	int i;
+
+	vcpu_start(ap);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	for (i = 0; i < 50; i++) {
+		vcpu_stop(ap);
+		vcpu_start(ap);
+		pthread_kill(ap->thread, SIGUSR1);
+	}
+	nap();
+	ASSERT_EQ(shared_of(vm)->alive[1], 1);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vcpu_stop(ap);
+	vm_free(vm);
+}
+
+/* Both kinds of hold are visible to the VMM, with their form. */
+static void hold_kind(bool msr)
+{
+	struct vm *vm = vm_create(signal_guest, &(struct vm_options){
+		.vcpus = 2, .ghcb_version = msr ? 2 : 0 });
+	struct sevm_ap_hold held;
+
+	if (!ioctl(vm->dev, KVM_CHECK_EXTENSION, SEVM_CAP_AP_HOLD))
+		test_skip("no SEVM_CAP_AP_HOLD");
+	ASSERT_OK(ioctl(vm->vcpu[1].fd, SEVM_GET_AP_HOLD, &held));
+	ASSERT_EQ(held.kind, SEVM_AP_HOLD_NONE);
+	shared_of(vm)->form = msr;
+	vcpu_start(&vm->vcpu[1]);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	nap();
+	vcpu_stop(&vm->vcpu[1]);
+	ASSERT_OK(ioctl(vm->vcpu[1].fd, SEVM_GET_AP_HOLD, &held));
+	ASSERT_EQ(held.kind, msr ? SEVM_AP_HOLD_MSR : SEVM_AP_HOLD_NAE);
+	ASSERT_EQ(held.flags, 0);
+	held.kind = 3;
+	ASSERT_ERRNO(ioctl(vm->vcpu[1].fd, SEVM_SET_AP_HOLD, &held), EINVAL);
+	held.kind = SEVM_AP_HOLD_NAE;
+	held.flags = 1;
+	ASSERT_ERRNO(ioctl(vm->vcpu[1].fd, SEVM_SET_AP_HOLD, &held), EINVAL);
+	vm_free(vm);
+}
+
+static void hold_by_nae_is_visible(void)
+{
+	hold_kind(false);
+}
+
+static void hold_by_msr_is_visible(void)
+{
+	hold_kind(true);
+}
+
+/* INIT to a running vCPU stops it; the SIPI lets it go on where it was. */
+static void init_running_guest(unsigned long cpu)
+{
+	u64 seen;
+
+	if (cpu)
+		for (;;)
+			SHARED->alive[cpu]++;
+	x2apic_enable();
+	guest_wake_ap(1);
+	wait_alive(1, 1000);
+	x2apic_icr(1, ICR_INIT | ICR_LEVEL_ASSERT);
+	guest_sync(1);		/* the host waits a moment */
+	seen = SHARED->alive[1];
+	guest_sync(2);
+	GUEST_ASSERT_EQ(SHARED->alive[1], seen);
+	x2apic_icr(1, ICR_STARTUP | ICR_LEVEL_ASSERT | 0x10);
+	wait_alive(1, seen + 1000);
+}
+
+static void init_stops_a_running_vcpu(void)
+{
+	struct vm *vm = vm_create(init_running_guest, &(struct vm_options){ .vcpus = 2 });
+
+	vcpu_start(&vm->vcpu[1]);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	nap();
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	nap();
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vcpu_stop(&vm->vcpu[1]);
+	vm_free(vm);
+}
+
+TESTS = {
+	CASE(first_sipi_runs_the_measured_state),
+	CASE(thousand_rounds_by_nae),
+	CASE(thousand_rounds_by_msr),
+	CASE(eight_aps_by_nae),
+	CASE(eight_aps_by_msr),
+	CASE(interrupts_do_not_wake_an_nae_hold),
+	CASE(nmis_do_not_wake_an_nae_hold),
+	CASE(interrupts_do_not_wake_an_msr_hold),
+	CASE(nmis_do_not_wake_an_msr_hold),
+	CASE(signals_do_not_wake),
+	CASE(hold_by_nae_is_visible),
+	CASE(hold_by_msr_is_visible),
+	CASE(init_stops_a_running_vcpu),
+	TESTS_END
+};

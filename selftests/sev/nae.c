@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * nae.c - each NAE event of the GHCB, with good and with bad input. Port I/O is
+ * in ioio.c, MMIO in mmio.c, APs in ap.c and jump_table.c.
+ */
+#include <errno.h>
+
+#include "guest.h"
+#include "vm.h"
+
+#define ERR_USAGE	2
+#define ERR_SCRATCH	3
+#define ERR_MISSING	4
+#define ERR_INPUT	5
+#define ERR_EVENT	6
+
+/* The host refused: SW_EXITINFO1 2 and this reason, and both can be read. */
+static void refused(u64 reason)
+{
+	union ghcb_page *g = guest_ghcb();
+
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 2);
+	GUEST_ASSERT_EQ(g->q[GHCB_INFO2], reason);
+	GUEST_ASSERT(ghcb_valid(g, GHCB_INFO1));
+	GUEST_ASSERT(ghcb_valid(g, GHCB_INFO2));
+}
+
+static union ghcb_page *begin(u64 code, u64 info1, u64 info2)
+{
+	ghcb_register();
+	ghcb_begin(guest_ghcb(), code, info1, info2);
+	return guest_ghcb();
+}
+
+static void cpuid_guest(unsigned long cpu)
+{
+	union ghcb_page *g;
+	u32 r[4];
+
+	cpuid(0, 0, r);
+	GUEST_ASSERT_EQ(guest_cpu()->last_vc, 0x72);
+	GUEST_ASSERT_EQ(r[1], 0x68747541);	/* "Auth" */
+	cpuid(0x8000001f, 0, r);
+	GUEST_ASSERT(r[0] & 1 << 3);
+	/* A leaf beyond the highest answers zeros on AMD. */
+	cpuid(0x90000000, 0, r);
+	GUEST_ASSERT_EQ(r[0] | r[1] | r[2] | r[3], 0);
+
+	g = begin(0x72, 0, 0);
+	ghcb_set(g, GHCB_RCX, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+	g = begin(0x72, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+	/* Leaf 0xD depends on XCR0, which only the guest knows. */
+	g = begin(0x72, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0xd);
+	ghcb_set(g, GHCB_RCX, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+	g = begin(0x72, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0xd);
+	ghcb_set(g, GHCB_RCX, 0);
+	ghcb_set(g, GHCB_XCR0, 7);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	GUEST_ASSERT(ghcb_valid(g, GHCB_RBX));
+}
+
+static void cpuid_event(void)
+{
+	run_guest(cpuid_guest, NULL);
+}
+
+/* Leaf 0xD EBX is the size for what XCR0 says now. */
+static void cpuid_xcr0_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x72, 0, 0);
+	u64 small;
+
+	ghcb_set(g, GHCB_RAX, 0xd);
+	ghcb_set(g, GHCB_RCX, 0);
+	ghcb_set(g, GHCB_XCR0, 1);
+	vmgexit();
+	small = (u32)g->q[GHCB_RBX];
+	GUEST_ASSERT_EQ(small, 576);
+	begin(0x72, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0xd);
+	ghcb_set(g, GHCB_RCX, 0);
+	ghcb_set(g, GHCB_XCR0, 7);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_RBX], 832);
+}
+
+static void cpuid_0xd_follows_the_guests_xcr0(void)
+{
+	run_guest(cpuid_xcr0_guest, NULL);
+}
+
+#define MSR_NONE 0x12345678
+
+static void msr_guest(unsigned long cpu)
+{
+	union ghcb_page *g;
+	u64 base = rdmsr(0x1b);
+
+	GUEST_ASSERT_EQ(guest_cpu()->last_vc, 0x7c);
+	GUEST_ASSERT_EQ(base & 0xfffff000, 0xfee00000);
+	GUEST_ASSERT(base & 0x100);	/* the BSP */
+	wrmsr(0x200, 0x12345000);	/* MTRRphysBase0 */
+	GUEST_ASSERT_EQ(rdmsr(0x200), 0x12345000);
+	GUEST_ASSERT_EQ(guest_try(rdmsr(MSR_NONE)), 13);
+	GUEST_ASSERT_EQ(guest_try(wrmsr(MSR_NONE, 1)), 13);
+	/* A write of reserved bits: #GP, and the old value stays. */
+	GUEST_ASSERT_EQ(guest_try(wrmsr(0x1b, ~0ULL)), 13);
+	GUEST_ASSERT_EQ(rdmsr(0x1b), base);
+
+	g = begin(0x7c, 0, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+	g = begin(0x7c, 1, 0);
+	ghcb_set(g, GHCB_RCX, 0x200);
+	ghcb_set(g, GHCB_RAX, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+}
+
+static void msr_event(void)
+{
+	run_guest(msr_guest, NULL);
+}
+
+static void tsc_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x6e, 0, 0);
+	u64 before = rdtsc(), tsc;
+
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	GUEST_ASSERT(ghcb_valid(g, GHCB_RAX) && ghcb_valid(g, GHCB_RDX));
+	tsc = (u32)g->q[GHCB_RAX] | g->q[GHCB_RDX] << 32;
+	GUEST_ASSERT(tsc >= before && tsc <= rdtsc());
+	wrmsr(0xc0000103, 0x77);	/* TSC_AUX */
+	begin(0x87, 0, 0);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	GUEST_ASSERT(ghcb_valid(g, GHCB_RCX));
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_RCX], 0x77);
+}
+
+static void tsc_events(void)
+{
+	run_guest(tsc_guest, NULL);
+}
+
+static void vmmcall_guest(unsigned long cpu)
+{
+	union ghcb_page *g;
+	u64 rax = 0x7fff0000;
+
+	asm volatile("vmmcall" : "+a"(rax) : "b"(1), "c"(2), "d"(3), "S"(4) : "memory");
+	GUEST_ASSERT_EQ(guest_cpu()->last_vc, 0x81);
+	GUEST_ASSERT_EQ(rax, -1000ULL);		/* -KVM_ENOSYS */
+	g = begin(0x81, 0, 0);
+	ghcb_set(g, GHCB_RAX, rax);
+	vmgexit();
+	refused(ERR_MISSING);			/* CPL */
+	g = begin(0x81, 0, 0);
+	ghcb_set(g, GHCB_CPL, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+}
+
+static void vmmcall_event(void)
+{
+	run_guest(vmmcall_guest, NULL);
+}
+
+static void quiet_guest(unsigned long cpu)
+{
+	u64 dr7 = 0x400;
+
+	asm volatile("wbinvd" ::: "memory");
+	GUEST_ASSERT_EQ(guest_cpu()->last_vc, 0x89);
+	GUEST_ASSERT_EQ(ghcb_call(0x89, 0, 0), 0);
+	asm volatile("mov %0, %%dr7" :: "r"(dr7));
+	GUEST_ASSERT_EQ(guest_cpu()->last_vc, 0x37);
+	/* INVD is told as WBINVD would be: nothing a guest may throw away. */
+	GUEST_ASSERT_EQ(ghcb_call(0x76, 0, 0), 0);
+}
+
+static void wbinvd_invd_and_dr7_events(void)
+{
+	run_guest(quiet_guest, NULL);
+}
+
+static void dr7_bad_guest(unsigned long cpu)
+{
+	begin(0x37, 0, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+}
+
+static void dr7_write_needs_rax(void)
+{
+	run_guest(dr7_bad_guest, NULL);
+}
+
+static void monitor_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x8a, 0, 0);
+
+	ghcb_set(g, GHCB_RAX, GUEST_SHARED_DATA);
+	ghcb_set(g, GHCB_RCX, 0);
+	ghcb_set(g, GHCB_RDX, 0);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	begin(0x8b, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0);
+	ghcb_set(g, GHCB_RCX, 0);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	begin(0x8b, 0, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+	begin(0x8a, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0);
+	vmgexit();
+	refused(ERR_MISSING);
+}
+
+static void monitor_and_mwait_events(void)
+{
+	run_guest(monitor_guest, NULL);
+}
+
+static void rdpmc_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x6f, 0, 0);
+
+	vmgexit();
+	refused(ERR_MISSING);
+	/* No performance counters: #GP. */
+	begin(0x6f, 0, 0);
+	ghcb_set(g, GHCB_RCX, 0x3fffff);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 1);
+	GUEST_ASSERT_EQ(g->q[GHCB_INFO2] & 0x800007ff, 0x80000300 | 13);
+}
+
+static void rdpmc_event(void)
+{
+	run_guest(rdpmc_guest, NULL);
+}
+
+/* What is wrong with the page itself, whatever the event. */
+static void bad_page_guest(unsigned long cpu)
+{
+	union ghcb_page *g;
+	int i;
+
+	for (i = GHCB_EXITCODE; i <= GHCB_INFO2; i++) {
+		g = begin(0x89, 0, 0);
+		g->bitmap[i / 8] &= ~(1 << i % 8);
+		vmgexit();
+		refused(ERR_MISSING);
+	}
+	g = begin(0x89, 0, 0);
+	g->usage = 1;
+	vmgexit();
+	refused(ERR_USAGE);
+	g = begin(0x89, 0, 0);
+	g->usage = 0xffffffff;
+	vmgexit();
+	refused(ERR_USAGE);
+	for (i = 0; i < 10; i++) {
+		static const u64 codes[] = {
+			0, 0x400, 0x403, 0x60, 0x78, 0x80, 0x80000000, 0x80000006,
+			0x8000ffff0000, ~0ULL,
+		};
+
+		begin(codes[i], 0, 0);
+		vmgexit();
+		refused(ERR_EVENT);
+	}
+	/* The VM is alive and well. */
+	GUEST_ASSERT_EQ(ghcb_call(0x89, 0, 0), 0);
+}
+
+static void bad_pages_are_refused(void)
+{
+	run_guest(bad_page_guest, NULL);
+}
+
+/* The version field is not the host's to insist on: Linux leaves it alone. */
+static void version_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x89, 0, 0);
+
+	g->version = 0;
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	begin(0x80000003, 0, 0);
+	g->version = 0xffff;
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+}
+
+static void version_field_is_ignored(void)
+{
+	run_guest(version_guest, NULL);
+}
+
+static void term_guest(unsigned long cpu)
+{
+	ghcb_call(0x8000fffe, 0x3 | 0x21 << 4, 0);
+	GUEST_ASSERT(!"a guest that terminated runs on");
+}
+
+static struct vm *term_vm(void)
+{
+	return vm_create(term_guest, &(struct vm_options){ .ghcb_version = 2 });
+}
+
+static void termination_event(void)
+{
+	struct vm *vm = term_vm();
+	struct kvm_run *run = vm->vcpu[0].run;
+
+	ASSERT_EQ(vcpu_run_to_exit(&vm->vcpu[0]), KVM_EXIT_SYSTEM_EVENT);
+	ASSERT_EQ(run->system_event.type, KVM_SYSTEM_EVENT_SEV_TERM);
+	vm_free(vm);
+}
+
+static void termination_event_tells_its_reason(void)
+{
+	struct vm *vm = term_vm();
+	struct kvm_run *run = vm->vcpu[0].run;
+
+	ASSERT_EQ(vcpu_run_to_exit(&vm->vcpu[0]), KVM_EXIT_SYSTEM_EVENT);
+	ASSERT_EQ(run->system_event.ndata, 1);
+	ASSERT_EQ(run->system_event.data[0], 0x100 | 3 << 12 | 0x21 << 16);
+	vm_free(vm);
+}
+
+static void unsupported_guest(unsigned long cpu)
+{
+	ghcb_call(0x8000ffff, 0x7b, 0);
+}
+
+static void unsupported_event_ends_kvm_run(void)
+{
+	struct vm *vm = vm_create(unsupported_guest, NULL);
+	int r;
+
+	/* The port exits of the guest's own start are none: it made no call yet. */
+	r = vcpu_run_once(&vm->vcpu[0]);
+	ASSERT(r == -1 && errno == EINVAL);
+	vm_free(vm);
+}
+
+TESTS = {
+	CASE(cpuid_event),
+	CASE(cpuid_0xd_follows_the_guests_xcr0),
+	CASE(msr_event),
+	CASE(tsc_events),
+	CASE(vmmcall_event),
+	CASE(wbinvd_invd_and_dr7_events),
+	CASE(dr7_write_needs_rax),
+	CASE(monitor_and_mwait_events),
+	CASE(rdpmc_event),
+	CASE(bad_pages_are_refused),
+	CASE(version_field_is_ignored),
+	CASE(termination_event),
+	CASE(termination_event_tells_its_reason),
+	CASE(unsupported_event_ends_kvm_run),
+	TESTS_END
+};
