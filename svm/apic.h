@@ -5,13 +5,17 @@
 #ifndef SEVM_SVM_APIC_H
 #define SEVM_SVM_APIC_H
 
+#include "apic_regs.h"
 #include "sevm.h"
 
 int sevm_apic_create(struct sevm_vcpu *vcpu);
 void sevm_apic_free(struct sevm_vcpu *vcpu);
 void sevm_apic_reset(struct sevm_vcpu *vcpu, bool init);
 
-/* Guest accesses. msr: 0x800..0x8ff, IA32_APIC_BASE, IA32_TSC_DEADLINE; 0 or -EINVAL (#GP) */
+/*
+ * Guest accesses. msr: 0x800..0x8ff, IA32_APIC_BASE, IA32_TSC_DEADLINE; 0 or
+ * -EINVAL (#GP). Good without an APIC too (SEVM_IRQCHIP_NONE).
+ */
 int sevm_apic_msr_get(struct sevm_vcpu *vcpu, u32 msr, u64 *data, bool host);
 int sevm_apic_msr_set(struct sevm_vcpu *vcpu, u32 msr, u64 data, bool host);
 /* Is gpa in the page of this vCPU's APIC, and is it in xAPIC mode? */
@@ -34,19 +38,13 @@ void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
 bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu);
 bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu);	/* one that would be accepted */
 
-/* One interrupt message: from an ICR, an MSI, the IOAPIC. */
-struct sevm_irq_msg {
-	u32 dest;
-	bool logical;
-	u8 shorthand;		/* 0 none, 1 self, 2 all, 3 all but self */
-	u8 delivery;		/* 0 fixed .. 4 NMI, 5 INIT, 6 startup, 7 ExtINT */
-	u8 vector;
-	bool level;		/* trigger mode */
-	bool assert;
-	bool lowest_hint;	/* MSI redirection hint */
-};
+/* KVM_INTERRUPT beside a local APIC: does LINT0 let the PIC's vector through? */
+bool sevm_apic_accepts_extint(struct sevm_vcpu *vcpu);
 
-/* Any context; the number of vCPUs reached, 0: none. src: sender or NULL. */
+/*
+ * Any context; the number of vCPUs that took it, 0: none of those addressed
+ * did, -1: nobody has that address. src: the sender, in its own thread, or NULL.
+ */
 int sevm_apic_deliver(struct sevm_vm *vm, struct sevm_vcpu *src,
 		      const struct sevm_irq_msg *msg);
 int sevm_apic_deliver_msi(struct sevm_vm *vm, u64 address, u32 data);
