@@ -9,6 +9,9 @@
 #define SEVM_COMPAT_H
 
 #ifndef __ASSEMBLY__
+/* Here, because what is included below has a default for it. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -105,8 +108,53 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 })
 #endif
 
+#include <asm/msr-index.h>
 #ifndef MSR_AMD64_SYSCFG_SNP_EN
 #define MSR_AMD64_SYSCFG_SNP_EN	(1ULL << 24)
+#endif
+
+/*
+ * An IPI that makes a CPU leave guest mode and does nothing else. The kernel's
+ * smp_send_reschedule() traces through a symbol that 6.1 lacks.
+ */
+#include <asm/smp.h>
+static inline void sevm_send_kick(int cpu)
+{
+	(smp_ops.smp_send_reschedule)(cpu);	/* not the macro */
+}
+
+/*
+ * Who turns SVM off in a crash. Before 6.6 the kernel does it by itself on
+ * every AMD CPU. Later there is one callback, and KVM claims it while it has
+ * SVM: so do we.
+ */
+#include <asm/reboot.h>
+static inline void sevm_emergency_register(cpu_emergency_virt_cb *callback)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	cpu_emergency_register_virt_callback(callback);
+#endif
+}
+
+static inline void sevm_emergency_unregister(cpu_emergency_virt_cb *callback)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	cpu_emergency_unregister_virt_callback(callback);
+#endif
+}
+
+#else /* __ASSEMBLY__ */
+#include <linux/version.h>
+#include <asm/alternative.h>
+#include <asm/cpufeatures.h>
+#include <asm/nospec-branch.h>
+
+/* 6.7: return untraining after #VMEXIT got a macro of its own. */
+#ifndef UNTRAIN_RET_VM
+.macro UNTRAIN_RET_VM
+	UNTRAIN_RET
+	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+.endm
 #endif
 
 #endif /* __ASSEMBLY__ */

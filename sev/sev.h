@@ -38,7 +38,12 @@ struct sevm_es_vcpu {
 	bool protected;
 	u32 hold;			/* SEVM_AP_HOLD_*; sev/ap.c is the writer */
 
-	/* The GHCB; sev/ghcb.c is the writer of all but request's reading */
+	/* What the guest told by VMGEXIT last, for CPUID and for DR7 */
+	u64 xcr0;
+	u64 xss;
+	u64 dr7;
+
+	/* The GHCB: sev/ghcb.c is the only writer */
 	struct sevm_map ghcb;
 	u64 ghcb_generation;		/* of the slots when it was mapped */
 	struct sevm_ghcb_request request;
@@ -73,7 +78,6 @@ struct sevm_es_caps {
 	u8 cbit;
 	u32 max_asid;			/* of SEV guests of any kind */
 	u32 max_es_asid;		/* SEV-ES: 1 .. this */
-	u64 host_xss;
 };
 
 extern struct sevm_es_caps sevm_es_caps;
@@ -114,13 +118,13 @@ int sevm_vmsa_fill(struct sevm_vcpu *vcpu);	/* 0 or -EINVAL */
 /* ghcb.c */
 enum sevm_result sevm_ghcb_enter(struct sevm_vcpu *vcpu);	/* staged reply */
 bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa);		/* snapshot */
-void sevm_ghcb_forget(struct sevm_vcpu *vcpu);			/* unmap, free */
+void sevm_ghcb_drop(struct sevm_es_vcpu *es);			/* unmap, free */
 void sevm_ghcb_reply_set(struct sevm_vcpu *vcpu, enum sevm_ghcb_field field,
 			 u64 value);
 void sevm_ghcb_reply_error(struct sevm_vcpu *vcpu, u32 reason);
 void sevm_ghcb_reply_fault(struct sevm_vcpu *vcpu, u8 vector);
-/* The scratch area, copied in (read) or only reserved; 0 or SEVM_GHCB_ERR_* */
-u32 sevm_ghcb_scratch_open(struct sevm_vcpu *vcpu, u64 len, bool read);
+/* The scratch area, copied in; 0 or SEVM_GHCB_ERR_* */
+u32 sevm_ghcb_scratch_open(struct sevm_vcpu *vcpu, u64 len);
 void sevm_ghcb_scratch_write_back(struct sevm_vcpu *vcpu);
 
 /* ghcb_msr.c, vmgexit.c */

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ghcb.c - the GHCB page: snapshot in, scratch area in and out, reply out.
+ *
+ * The page and what the guest points to as its scratch area are shared with
+ * the guest's other vCPUs, which may write while we look. So all that a request
+ * says is copied once, by sevm_ghcb_take() and sevm_ghcb_scratch_open(), and
+ * handlers see the copies only. A reply is collected in private memory and
+ * written in one place, sevm_ghcb_enter(), just before the guest runs again.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <asm/svm.h>
+
+#include "sev.h"
+#include "../svm/vmcb.h"
+
+static void check_layout(void)
+{
+#define CHECK(field, member)						\
+	BUILD_BUG_ON(offsetof(struct ghcb, save.member) != (field))
+	CHECK(0x0cb, cpl);
+	CHECK(0x140, xss);
+	CHECK(0x1f8, rax);
+	CHECK(0x308, rcx);
+	CHECK(0x310, rdx);
+	CHECK(0x318, rbx);
+	CHECK(0x330, rsi);
+	CHECK(0x390, sw_exit_code);
+	CHECK(0x398, sw_exit_info_1);
+	CHECK(0x3a0, sw_exit_info_2);
+	CHECK(0x3a8, sw_scratch);
+	CHECK(0x3e8, xcr0);
+	CHECK(0x3f0, valid_bitmap);
+	BUILD_BUG_ON(offsetof(struct ghcb, shared_buffer) != SEVM_GHCB_BUFFER);
+	BUILD_BUG_ON(GHCB_SHARED_BUF_SIZE != SEVM_GHCB_BUFFER_SIZE);
+#undef CHECK
+}
+
+/*
+ * The page at gpa, mapped. It stays so between VMGEXITs; a change of the slots
+ * may have put other memory there. A page that has left its slot is still
+ * referenced by the mapping, so a late write to it harms nobody.
+ */
+static bool map(struct sevm_vcpu *vcpu, u64 gpa)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+	u64 generation = READ_ONCE(vcpu->vm->mem.generation);
+
+	if (es->ghcb.page && es->ghcb.gpa == gpa &&
+	    es->ghcb_generation == generation)
+		return true;
+
+	sevm_mem_unmap(&es->ghcb);
+	/* Before the slots are looked at: a change meanwhile maps again next time. */
+	smp_rmb();
+	es->ghcb_generation = generation;
+	return gpa && !sevm_mem_map(vcpu->vm, gpa, &es->ghcb);
+}
+
+static void scratch_close(struct sevm_es_vcpu *es)
+{
+	if (es->scratch.outside)
+		kvfree(es->scratch.data);
+	es->scratch.outside = false;
+	es->scratch.write_back = false;
+	es->scratch.data = NULL;
+	es->scratch.len = 0;
+}
+
+void sevm_ghcb_drop(struct sevm_es_vcpu *es)
+{
+	scratch_close(es);
+	sevm_mem_unmap(&es->ghcb);
+	es->reply_staged = false;
+}
+
+static void stage(struct sevm_es_vcpu *es)
+{
+	es->reply.set = 0;
+	es->reply_staged = true;
+}
+
+void sevm_ghcb_reply_set(struct sevm_vcpu *vcpu, enum sevm_ghcb_field field,
+			 u64 value)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	if (!es->reply_staged)
+		stage(es);
+	es->reply.value[field] = value;
+	es->reply.set |= 1u << field;
+}
+
+static void reply_status(struct sevm_vcpu *vcpu, u64 info1, u64 info2)
+{
+	sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO1, info1);
+	sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO2, info2);
+}
+
+void sevm_ghcb_reply_error(struct sevm_vcpu *vcpu, u32 reason)
+{
+	sevm_count(vcpu, vmgexit_errors);
+	reply_status(vcpu, SEVM_GHCB_MALFORMED, reason);
+}
+
+void sevm_ghcb_reply_fault(struct sevm_vcpu *vcpu, u8 vector)
+{
+	reply_status(vcpu, SEVM_GHCB_EVENT, sevm_ghcb_event(vector));
+}
+
+/*
+ * A new request: snapshot it, and stage the reply that it gets when nothing
+ * else is said: no error, and the four registers that a reply may carry as they
+ * came, for guests that look at their valid bits whatever the event was.
+ */
+bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa)
+{
+	static const enum sevm_ghcb_field echo[] = {
+		SEVM_GHCB_RAX, SEVM_GHCB_RBX, SEVM_GHCB_RCX, SEVM_GHCB_RDX,
+	};
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+	unsigned int i;
+
+	check_layout();
+	scratch_close(es);
+	es->reply_staged = false;
+	if (!map(vcpu, gpa))
+		return false;
+
+	sevm_ghcb_decode(es->ghcb.va, &es->request);
+
+	stage(es);
+	for (i = 0; i < ARRAY_SIZE(echo); i++)
+		if (es->request.valid & (1u << echo[i]))
+			sevm_ghcb_reply_set(vcpu, echo[i], es->request.value[echo[i]]);
+	reply_status(vcpu, SEVM_GHCB_OK, 0);
+
+	if (es->request.valid & SEVM_GHCB_BIT(XCR0))
+		es->xcr0 = es->request.value[SEVM_GHCB_XCR0];
+	if (es->request.valid & SEVM_GHCB_BIT(XSS))
+		es->xss = es->request.value[SEVM_GHCB_XSS];
+	return true;
+}
+
+/*
+ * len bytes of scratch, len > 0, copied in. Also when they are only written
+ * later: memory that cannot be read cannot be written either, and the guest
+ * should hear of it before the device does.
+ */
+u32 sevm_ghcb_scratch_open(struct sevm_vcpu *vcpu, u64 len)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+	u64 gpa = es->request.value[SEVM_GHCB_SCRATCH];
+	u32 offset;
+
+	switch (sevm_ghcb_scratch_at(sevm_es_vm(vcpu->vm)->ghcb_max,
+				     es->ghcb.gpa, gpa, len, &offset)) {
+	case SEVM_GHCB_INSIDE:
+		es->scratch.data = es->scratch.buffer;
+		es->scratch.offset = offset;
+		memcpy(es->scratch.data, es->ghcb.va + offset, len);
+		/* The copy is what counts from here on. */
+		barrier();
+		break;
+	case SEVM_GHCB_OUTSIDE:
+		es->scratch.data = kvmalloc(len, GFP_KERNEL_ACCOUNT);
+		if (!es->scratch.data)
+			return SEVM_GHCB_ERR_SCRATCH;
+		es->scratch.outside = true;
+		if (sevm_mem_read(vcpu->vm, gpa, es->scratch.data, len)) {
+			scratch_close(es);
+			return SEVM_GHCB_ERR_SCRATCH;
+		}
+		break;
+	default:
+		return SEVM_GHCB_ERR_SCRATCH;
+	}
+
+	es->scratch.gpa = gpa;
+	es->scratch.len = len;
+	return 0;
+}
+
+void sevm_ghcb_scratch_write_back(struct sevm_vcpu *vcpu)
+{
+	sevm_es_vcpu(vcpu)->scratch.write_back = true;
+}
+
+static void scratch_out(struct sevm_vcpu *vcpu)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	if (!es->scratch.outside)
+		memcpy(es->ghcb.va + es->scratch.offset, es->scratch.data,
+		       es->scratch.len);
+	else if (sevm_mem_write(vcpu->vm, es->scratch.gpa, es->scratch.data,
+				es->scratch.len))
+		sevm_ghcb_reply_error(vcpu, SEVM_GHCB_ERR_SCRATCH);
+}
+
+/* Guest memory may have to be pinned: interrupts on. */
+enum sevm_result sevm_ghcb_enter(struct sevm_vcpu *vcpu)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	if (!es->reply_staged)
+		return SEVM_RESUME;
+
+	/*
+	 * The guest's MSR, and not what was mapped: of a hold that was restored
+	 * there is no mapping yet. A page that has gone takes no answer.
+	 */
+	if (map(vcpu, sevm_vmcb_get_ghcb(vcpu))) {
+		if (es->scratch.write_back)
+			scratch_out(vcpu);
+		sevm_ghcb_encode(es->ghcb.va, &es->reply);
+	}
+	scratch_close(es);
+	es->reply_staged = false;
+	return SEVM_RESUME;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ghcb_msr.c - the GHCB MSR protocol: requests that fit into the MSR itself.
+ *
+ * What a guest uses before it has a GHCB page, or after it gave it up. A code
+ * that is not in the table leaves the MSR as it is and lets the guest go on: it
+ * sees that its request was not answered. That goes for SNP's codes too, for
+ * which KVM ends the VM of a SEV-ES guest.
+ */
+#include <linux/sevm.h>
+
+#include "sev.h"
+#include "../svm/cpuid.h"
+#include "../svm/io.h"
+#include "../svm/vmcb.h"
+
+static enum sevm_result sev_info(struct sevm_vcpu *vcpu, u64 msr)
+{
+	sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_info(sevm_es_vm(vcpu->vm)->ghcb_max,
+						    sevm_es_caps.cbit));
+	return SEVM_RESUME;
+}
+
+static enum sevm_result read_cpuid(struct sevm_vcpu *vcpu, u64 msr)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+	u32 reg[4] = { sevm_ghcb_msr_cpuid_leaf(msr) };
+
+	sevm_count(vcpu, vmgexit_cpuid);
+	sevm_cpuid_query(vcpu, es->xcr0, es->xss, &reg[0], &reg[1], &reg[2], &reg[3]);
+	sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_cpuid(msr,
+						     reg[sevm_ghcb_msr_cpuid_reg(msr)]));
+	return SEVM_RESUME;
+}
+
+static enum sevm_result reset_hold(struct sevm_vcpu *vcpu, u64 msr)
+{
+	sevm_count(vcpu, vmgexit_ap_reset_hold);
+	return sevm_ap_hold(vcpu, SEVM_AP_HOLD_MSR);
+}
+
+/* None: each feature that has a bit is SNP's. */
+static enum sevm_result features(struct sevm_vcpu *vcpu, u64 msr)
+{
+	sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_features(0));
+	return SEVM_RESUME;
+}
+
+static enum sevm_result terminate(struct sevm_vcpu *vcpu, u64 msr)
+{
+	return sevm_io_system_event(vcpu, KVM_SYSTEM_EVENT_SEV_TERM, msr);
+}
+
+static const struct {
+	u16 code;
+	enum sevm_result (*handle)(struct sevm_vcpu *vcpu, u64 msr);
+} requests[] = {
+	{ SEVM_GHCB_MSR_INFO_REQ,	sev_info },
+	{ SEVM_GHCB_MSR_CPUID_REQ,	read_cpuid },
+	{ SEVM_GHCB_MSR_HOLD_REQ,	reset_hold },
+	{ SEVM_GHCB_MSR_FEATURES_REQ,	features },
+	{ SEVM_GHCB_MSR_TERMINATE,	terminate },
+};
+
+enum sevm_result sevm_ghcb_msr_handle(struct sevm_vcpu *vcpu, u64 msr)
+{
+	unsigned int i;
+
+	sevm_count(vcpu, vmgexit_msr_protocol);
+	for (i = 0; i < ARRAY_SIZE(requests); i++)
+		if (requests[i].code == (msr & SEVM_GHCB_MSR_CODE))
+			return requests[i].handle(vcpu, msr);
+
+	sevm_count(vcpu, vmgexit_errors);
+	return SEVM_RESUME;
+}
