@@ -318,10 +318,14 @@ u8 sevm_apic_get_cr8(struct sevm_vcpu *vcpu)
 void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8)
 {
 	cr8 &= 0xf;
-	if (vcpu->apic)
-		sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
-	else
+	if (!vcpu->apic) {
 		vcpu->cr8 = cr8;
+		return;
+	}
+	/* Also called after each exit of a plain guest, mostly with what it is. */
+	if (sevm_apic_get_cr8(vcpu) == cr8)
+		return;
+	sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
 	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
 }
 

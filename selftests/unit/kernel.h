@@ -59,6 +59,13 @@ typedef long long s64;
 #define check_sub_overflow(a, b, d)	__builtin_sub_overflow(a, b, d)
 #define check_mul_overflow(a, b, d)	__builtin_mul_overflow(a, b, d)
 
+/* Bitmaps and registers: words of any type may be behind the pointer. */
+typedef unsigned long __attribute__((__may_alias__)) sevm_word;
+
+#define set_bit(n, p)	((void)__atomic_fetch_or((sevm_word *)(p), BIT(n), __ATOMIC_SEQ_CST))
+#define clear_bit(n, p)	((void)__atomic_fetch_and((sevm_word *)(p), ~BIT(n), __ATOMIC_SEQ_CST))
+#define fls(x)		((x) ? 32 - __builtin_clz(x) : 0)
+
 #define EXPORT_SYMBOL_GPL(x)	struct sevm_unused_export
 #define static_assert		_Static_assert
 
