@@ -277,6 +277,21 @@ static bool vc_mmio(union ghcb_page *g, struct guest_regs *r)
 	int length, skip = two ? 2 : 1, immediate = 0;
 	u64 ea, value = 0, *dst;
 
+	/* MOV of RAX and an absolute address has no ModRM. */
+	if ((*op & 0xfc) == 0xa0) {
+		if (!(*op & 1))
+			size = 1;
+		write = *op & 2;
+		value = r->rax;
+		if (!mmio(g, r, *(const u64 *)(op + 1), &value, size, write))
+			return false;
+		if (!write && size >= 4)
+			r->rax = value;
+		else if (!write)
+			r->rax = (r->rax & ~((1ULL << size * 8) - 1)) | value;
+		r->rip = (u64)op + 9;
+		return true;
+	}
 	switch (two ? 0xf00 | op[1] : *op) {
 	case 0x88: size = 1; write = true; break;
 	case 0x89: write = true; break;
