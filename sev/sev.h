@@ -112,6 +112,16 @@ void sevm_psp_decommission(u32 handle, bool active);
 int sevm_launch_init(struct sevm_vm *vm);	/* a typed VM: no INIT2 yet */
 void sevm_launch_destroy(struct sevm_vm *vm);
 
+/* Through the VMM's /dev/sev; -EBADF before LAUNCH_START. 0 or KVM's errno */
+int sevm_launch_command(struct sevm_es_vm *es, unsigned int id, void *data,
+			struct kvm_sev_cmd *cmd);
+/* The VMM's pages around [uaddr, uaddr + len): -EINVAL or -ENOMEM, as KVM. */
+struct page **sevm_launch_pin(u64 uaddr, u64 len, bool write, unsigned long *n);
+
+/* dbg.c */
+int sevm_dbg_decrypt(struct sevm_vm *vm, struct kvm_sev_cmd *cmd);
+int sevm_dbg_encrypt(struct sevm_vm *vm, struct kvm_sev_cmd *cmd);
+
 /* vmsa.c */
 int sevm_vmsa_fill(struct sevm_vcpu *vcpu);	/* 0 or -EINVAL */
 
