@@ -84,13 +84,23 @@ void sevm_apic_reset(struct sevm_vcpu *vcpu, bool init)
  * Registers
  */
 
-static void get_config(struct sevm_vcpu *vcpu, struct sevm_apic_config *config)
+/* CPUID is searched only for the registers that depend on it: EOIs are many. */
+static void get_config(struct sevm_vcpu *vcpu, u32 offset, struct sevm_apic_config *config)
 {
+	memset(config, 0, sizeof(*config));
 	config->x2apic = sevm_apic_mode(vcpu) == SEVM_APIC_X2APIC;
-	config->tsc_deadline = sevm_cpuid_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
-	/* Our IOAPIC has no EOI register, so it needs the broadcasts. */
-	config->directed_eoi = vcpu->vm->irqchip == SEVM_IRQCHIP_SPLIT &&
-			       sevm_cpuid_has(vcpu, X86_FEATURE_X2APIC);
+	switch (offset) {
+	case SEVM_APIC_LVR:
+	case SEVM_APIC_SVR:
+		/* Our IOAPIC has no EOI register, so it needs the broadcasts. */
+		config->directed_eoi = vcpu->vm->irqchip == SEVM_IRQCHIP_SPLIT &&
+				       sevm_cpuid_has(vcpu, X86_FEATURE_X2APIC);
+		break;
+	case SEVM_APIC_LVTT:
+	case SEVM_APIC_TMICT:
+		config->tsc_deadline = sevm_cpuid_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER);
+		break;
+	}
 }
 
 static u32 version(const struct sevm_apic_config *config)
@@ -105,7 +115,7 @@ static u32 read_reg(struct sevm_apic *apic, u32 offset)
 
 	switch (offset) {
 	case SEVM_APIC_LVR:
-		get_config(apic->vcpu, &config);
+		get_config(apic->vcpu, offset, &config);
 		return version(&config);
 	case SEVM_APIC_PPR:
 		return sevm_apic_regs_ppr(apic->regs);
@@ -121,10 +131,9 @@ static void end_of_interrupt(struct sevm_apic *apic)
 	int vector = sevm_apic_regs_end(apic->regs);
 
 	sevm_count(vcpu, eois);
-	if (vector < 0)
-		return;
-	sevm_ioapic_eoi(vcpu, vector, sevm_apic_vector_test(apic->regs, SEVM_APIC_TMR, vector));
-	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
+	if (vector >= 0)
+		sevm_ioapic_eoi(vcpu, vector,
+				sevm_apic_vector_test(apic->regs, SEVM_APIC_TMR, vector));
 }
 
 static void send(struct sevm_apic *apic)
@@ -155,9 +164,8 @@ static int act(struct sevm_apic *apic, enum sevm_apic_effect effect, u32 value)
 	case SEVM_APIC_FAULT:
 		return -EINVAL;
 	case SEVM_APIC_NOTHING:
-		break;
 	case SEVM_APIC_PRIORITY:
-		sevm_vcpu_request(apic->vcpu, SEVM_REQ_EVENT);
+		/* Each entry of the guest looks at the priorities again. */
 		break;
 	case SEVM_APIC_END:
 		end_of_interrupt(apic);
@@ -185,7 +193,7 @@ static int write_reg(struct sevm_apic *apic, u32 offset, u32 value)
 {
 	struct sevm_apic_config config;
 
-	get_config(apic->vcpu, &config);
+	get_config(apic->vcpu, offset, &config);
 	return act(apic, sevm_apic_regs_write(apic->regs, &config, offset, value), value);
 }
 
@@ -322,11 +330,9 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8)
 		vcpu->cr8 = cr8;
 		return;
 	}
-	/* Also called after each exit of a plain guest, mostly with what it is. */
-	if (sevm_apic_get_cr8(vcpu) == cr8)
-		return;
-	sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
-	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
+	/* After each exit of a plain guest too: keep TPR's low half if CR8 is the same. */
+	if (sevm_apic_get_cr8(vcpu) != cr8)
+		sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
 }
 
 int sevm_apic_pending(struct sevm_vcpu *vcpu)
@@ -452,7 +458,6 @@ int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *st
 		sevm_apic_timer_stop(apic);
 		memcpy(apic->regs, regs, sizeof(*state));
 		sevm_apic_timer_restore(apic);
-		sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
 	}
 	kfree(regs);
 	return ret;

@@ -4,8 +4,7 @@
  *
  * Runs in any context, hard interrupts included: timers and irqfds deliver
  * from there. So it takes no lock; it reads the targets' APICs as they are,
- * sets bits atomically, and then makes the target look (sevm_vcpu_request())
- * and wakes it (sevm_vcpu_kick()), in that order.
+ * sets bits atomically, and only then makes the target look.
  */
 #include <linux/bitops.h>
 #include <linux/xarray.h>
@@ -16,10 +15,9 @@
 
 static void notify(struct sevm_vcpu *vcpu, struct sevm_vcpu *src)
 {
-	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
-	/* The sender is outside its guest already. */
+	/* The sender is outside its guest, and looks before it enters again. */
 	if (vcpu != src)
-		sevm_vcpu_kick(vcpu);
+		sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
 }
 
 static int accept_vector(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
