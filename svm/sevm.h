@@ -76,6 +76,19 @@ struct sevm_irq {
 	struct work_struct reap;	/* irqfds whose eventfd was closed */
 };
 
+/* kvm-clock, and the TSC that the vCPUs agree on: svm/clock.c */
+struct sevm_clock {
+	spinlock_t lock;
+	u64 host_tsc;			/* when the host's TSC was this, */
+	u64 ns;				/* the guest's clock was this */
+	s64 offset;			/* of it to the host's raw monotonic clock */
+	u64 tsc_write;			/* last value set, 0: none */
+	u64 tsc_write_ns;		/* when */
+	u64 tsc_offset;			/* what came of it */
+	u32 tsc_khz;			/* 0: nobody has set a TSC yet */
+	bool tsc_user;			/* userspace set one */
+};
+
 enum sevm_irqchip {
 	SEVM_IRQCHIP_NONE,	/* KVM_INTERRUPT; no local APIC */
 	SEVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace */
@@ -110,9 +123,7 @@ struct sevm_vm {
 	bool triple_fault_event;
 
 	u32 default_tsc_khz;
-	s64 clock_offset;		/* kvm-clock: svm/clock.c */
-	seqcount_mutex_t clock_seq;
-	spinlock_t tsc_lock;
+	struct sevm_clock clock;
 
 	bool dead;			/* KILL: every KVM_RUN returns -EIO */
 	const char *kill_reason;	/* static string, set once */
@@ -154,6 +165,7 @@ struct sevm_event {
 	bool pending;			/* wants to be injected */
 	bool injected;			/* is in EVENTINJ, or was cut short */
 	bool has_error;
+	bool has_payload;
 	u8 vector;
 	u32 error_code;
 	u64 payload;			/* CR2 of a page fault, DR6 of #DB */
@@ -192,6 +204,7 @@ struct sevm_vcpu {
 	u64 regs[SEVM_REGS];
 	struct sevm_exit exit;
 	int cpu;			/* last ran here; -1: nowhere */
+	int kick_cpu;			/* valid while mode is not OUTSIDE */
 	u32 asid;			/* in the VMCB */
 	u64 asid_generation;		/* plain guests: svm/asid.c */
 	struct sevm_fpu *fpu;		/* plain guests: svm/fpu.c */
