@@ -171,19 +171,28 @@ static void firmware_keeps_the_order(void)
 	struct vm *vm = unlaunched(NULL);
 	struct kvm_sev_launch_update_data update = { (u64)vm->memory + GUEST_PML4, 0x1000 };
 	struct kvm_sev_launch_measure measure = { (u64)vm->measurement, 48 };
-	u32 error = 0;
 
 	launch_start(vm);
 	fw_refuses(vm, KVM_SEV_LAUNCH_FINISH, NULL, FW_INVALID_GUEST_STATE);
 	launch_update_data(vm);
 	launch_update_vmsa(vm);
-	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, &error), EINVAL);
 	launch_measure(vm);
 	fw_refuses(vm, KVM_SEV_LAUNCH_UPDATE_DATA, &update, FW_INVALID_GUEST_STATE);
 	launch_finish(vm);
 	fw_refuses(vm, KVM_SEV_LAUNCH_FINISH, NULL, FW_INVALID_GUEST_STATE);
 	fw_refuses(vm, KVM_SEV_LAUNCH_MEASURE, &measure, FW_INVALID_GUEST_STATE);
 	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
+}
+
+static void vmsa_is_encrypted_once(void)
+{
+	struct vm *vm = unlaunched(NULL);
+
+	launch_start(vm);
+	launch_update_data(vm);
+	launch_update_vmsa(vm);
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_UPDATE_VMSA, NULL, NULL), EINVAL);
 	vm_free(vm);
 }
 
@@ -336,21 +345,24 @@ static void asids_come_back(void)
 
 static void no_more_asids_than_there_are(void)
 {
-	struct vm *vms[128];
+	struct vm *vm = bare(0);
+	int fds[128];
 	unsigned int i, n;
 
 	for (n = 0; n < 128; n++) {
-		vms[n] = bare(0);
-		if (sev_op(vms[n], KVM_SEV_ES_INIT, NULL, NULL))
+		ASSERT_OK(fds[n] = ioctl(vm->dev, KVM_CREATE_VM, 0L));
+		vm->fd = fds[n];
+		if (sev_op(vm, KVM_SEV_ES_INIT, NULL, NULL))
 			break;
 	}
-	ASSERT(n && n < 128);
 	ASSERT_EQ(errno, EBUSY);
+	ASSERT(n && n < 128);
+	test_note("%u SEV-ES guests at once", n);
 	for (i = 0; i <= n; i++)
-		vm_free(vms[i]);
-	vms[0] = bare(0);
-	ASSERT_OK(sev_op(vms[0], KVM_SEV_ES_INIT, NULL, NULL));
-	vm_free(vms[0]);
+		close(fds[i]);
+	ASSERT_OK(vm->fd = ioctl(vm->dev, KVM_CREATE_VM, 0L));
+	ASSERT_OK(sev_op(vm, KVM_SEV_ES_INIT, NULL, NULL));
+	vm_free(vm);
 }
 
 TESTS = {
@@ -364,6 +376,7 @@ TESTS = {
 	CASE(bad_sev_fd),
 	CASE(unknown_command),
 	CASE(firmware_keeps_the_order),
+	CASE(vmsa_is_encrypted_once),
 	CASE(second_start_is_refused),
 	CASE(measure_tells_its_length),
 	CASE(update_data_checks_its_range),
