@@ -7,12 +7,9 @@
  * include/protect.h. Invariant: where sevm_es_caps.available is false, no VM
  * ever gets this table.
  */
-#include <linux/hw_breakpoint.h>
 #include <linux/slab.h>
 #include <asm/cacheflush.h>
 #include <asm/cpufeature.h>
-#include <asm/debugreg.h>
-#include <asm/fpu/api.h>
 #include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/smp.h>
@@ -278,11 +275,12 @@ static void enter(struct sevm_vcpu *vcpu, int cpu)
 	image->pkru = read_pkru();
 }
 
-/* Without DebugSwap the guest's DR0-3 are in the CPU, DR7 is the reset value. */
+/*
+ * Nothing to undo: the hardware has loaded the image, and without DebugSwap the
+ * guest's DR0-3 in the CPU are svm/debug.c's to replace.
+ */
 static void leave(struct sevm_vcpu *vcpu)
 {
-	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
 }
 
 static u32 asid(struct sevm_vm *vm)

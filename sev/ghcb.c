@@ -45,15 +45,14 @@ static void check_layout(void)
 static bool map(struct sevm_vcpu *vcpu, u64 gpa)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
-	u64 generation = READ_ONCE(vcpu->vm->mem.generation);
+	/* Before the slots are looked at: after a change meanwhile it is old. */
+	u64 generation = smp_load_acquire(&vcpu->vm->mem.generation);
 
 	if (es->ghcb.page && es->ghcb.gpa == gpa &&
 	    es->ghcb_generation == generation)
 		return true;
 
 	sevm_mem_unmap(&es->ghcb);
-	/* Before the slots are looked at: a change meanwhile maps again next time. */
-	smp_rmb();
 	es->ghcb_generation = generation;
 	return gpa && !sevm_mem_map(vcpu->vm, gpa, &es->ghcb);
 }

@@ -103,6 +103,8 @@ static void publish(struct sevm_vm *vm, struct sevm_slots *slots)
 	struct sevm_slots *old = slots_of(vm);
 
 	rcu_assign_pointer(vm->mem.slots, slots);
+	/* Whoever sees the new number looks at the new slots. */
+	smp_store_release(&vm->mem.generation, vm->mem.generation + 1);
 	synchronize_srcu_expedited(&vm->mem.srcu);
 	kvfree(old);
 }

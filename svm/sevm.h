@@ -49,7 +49,7 @@ struct sevm_mem {
 	struct mutex lock;
 	struct srcu_struct srcu;
 	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
-	u64 generation;			/* READ_ONCE; +1 after each change of slots, and before the old pages go */
+	u64 generation;			/* +1 after each change of slots, and before the old pages go */
 	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
 	spinlock_t charge_lock;		/* the three counts below: svm/mem.c */
 	u64 slot_pins;
@@ -254,6 +254,7 @@ struct sevm_vcpu {
 	struct sevm_event interrupt;	/* injected: vector in EVENTINJ; pending: KVM_INTERRUPT */
 
 	struct sevm_io io;
+	u8 io_buf[256];			/* io.data of a plain guest's ports: exit.c */
 	int run_errno;			/* with SEVM_TO_USER: KVM_RUN returns it, once; 0: no error */
 	void *protect_data;		/* the backend's own */
 	struct sevm_apic *apic;		/* NULL with SEVM_IRQCHIP_NONE */
