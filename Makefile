@@ -6,8 +6,30 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 KREL = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 BUILD ?= build/$(or $(KREL),unknown)
+KERNELS = 6.1 6.12
+VEPYC = tools/vepyc/vepyc
+TOP := $(CURDIR)
+# Short commands, long words
+Q = @
 
+PACKAGES = gcc make libc6-dev libssl-dev libelf1 pahole kmod busybox-static cpio
+PACKAGES += python3 pkgconf libasan8 libubsan1
+CHECK_PACKAGES = sparse perl codespell shellcheck
+
+.PHONY: all
 all: module
+
+.PHONY: help
+help:
+	@echo "make                 the module, for the running kernel (KDIR=PATH: another)"
+	@echo "make demo            a stock Debian kernel as a SEV-ES guest, on an emulated EPYC"
+	@echo "make test            every test, on Debian's kernels 6.1 and 6.12 (ONLY=WORD: some)"
+	@echo "make shell           a shell on the emulated machine, sevm loaded (KERNEL=6.1|6.12)"
+	@echo "make check           checkpatch, sparse, W=1, shellcheck"
+	@echo "make install         the module, for the running kernel (as root)"
+	@echo "make dkms            the same by DKMS, for every kernel to come (as root)"
+	@echo "make clean           remove build/"
+	@echo "The emulated machine and Debian's kernels are cached: see tools/vepyc/README.md"
 
 # Kbuild writes beside its sources: give each kernel a tree of links of its own.
 .PHONY: module
@@ -15,9 +37,78 @@ module:
 	@test -n "$(KREL)" || { \
 	  echo "sevm: no kernel headers in $(KDIR)" >&2; \
 	  echo "  apt-get install linux-headers-amd64, or make KDIR=PATH" >&2; exit 1; }
-	@mkdir -p $(BUILD)
-	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/svm $(CURDIR)/sev $(CURDIR)/include $(BUILD)/
-	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD)) $(KFLAGS) modules
+	$(Q)mkdir -p $(BUILD)
+	$(Q)cp -rsf $(TOP)/Kbuild $(TOP)/svm $(TOP)/sev $(TOP)/include $(BUILD)/
+	$(Q)find $(BUILD) -xtype l -delete
+	$(Q)$(MAKE) --no-print-directory -C $(KDIR) M=$(abspath $(BUILD)) $(KFLAGS) modules
+
+# Debian's kernels, from vepyc's cache
+.PHONY: modules
+modules:
+	@for k in $(KERNELS); do \
+	  facts=$$($(VEPYC) kernel $$k) || exit 1; \
+	  kdir=$$(echo "$$facts" | sed -n 's/^kdir=//p'); \
+	  echo "sevm: building the module for $$kdir" | sed 's|for .*/linux-headers-|for |'; \
+	  mkdir -p build; \
+	  $(MAKE) -s module KDIR=$$kdir >build/module-$$k.log 2>&1 || { cat build/module-$$k.log; exit 1; }; \
+	done
+
+.PHONY: tools
+tools: build/guest-initrd
+	$(Q)mkdir -p build
+	$(Q)$(MAKE) -s -C tools O=$(TOP)/build/tools
+
+build/guest-initrd: tools/sevm-run/guest-initrd tools/sevm-run/guest-init
+	$(Q)mkdir -p build
+	$(Q)tools/sevm-run/guest-initrd $@
+
+.PHONY: selftests
+selftests:
+	$(Q)$(MAKE) -s -C selftests O=$(TOP)/build/selftests
+
+.PHONY: setup
+setup:
+	@command -v python3 >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install -y python3 || { \
+	  echo "sevm needs python3. As root: apt-get install python3" >&2; exit 1; }; }
+	@tools/setup "sevm" $(PACKAGES)
+	@$(VEPYC) build >/dev/null
+
+.PHONY: test
+test: setup modules
+	@echo "sevm: building tools and tests"
+	@$(MAKE) -s tools selftests
+	@selftests/matrix $(ONLY)
+
+.PHONY: demo
+demo: setup
+	@$(MAKE) -s modules KERNELS=6.1
+	@$(MAKE) -s tools
+	@tools/demo
+
+KERNEL ?= 6.1
+.PHONY: shell
+shell: setup
+	@$(MAKE) -s modules KERNELS=$(KERNEL)
+	@$(MAKE) -s tools selftests
+	@selftests/matrix --overlays
+	@$(VEPYC) shell --kernel $(KERNEL) --overlay build/overlay-$(KERNEL)
+
+.PHONY: check
+check: setup
+	@tools/setup "make check" $(CHECK_PACKAGES)
+	@tools/check
+
+.PHONY: install
+install: module
+	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD)) modules_install
+	depmod -a $(KREL)
+
+.PHONY: dkms
+dkms:
+	@command -v dkms >/dev/null || { echo "apt-get install dkms" >&2; exit 1; }
+	dkms add $(TOP)
+	dkms install sevm/$$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 
 .PHONY: clean
 clean:

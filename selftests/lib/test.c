@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +78,7 @@ static int run_case(const struct test_case *c)
 	if (!pid) {
 		/* Its own group: whatever it started goes with it. */
 		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		alarm(seconds);
 		c->run();
 		_exit(PASSED);
