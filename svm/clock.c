@@ -277,6 +277,11 @@ void sevm_clock_set_tsc(struct sevm_vcpu *vcpu, u64 tsc, bool host)
 	set_offset(vcpu, offset);
 }
 
+void sevm_clock_adjust_tsc(struct sevm_vcpu *vcpu, s64 delta)
+{
+	set_offset(vcpu, vcpu->tsc_offset + delta);
+}
+
 bool sevm_clock_khz_valid(u32 khz)
 {
 	u64 slack = div_u64((u64)tsc_khz * TOLERANCE_PPM, 1000000);

@@ -21,6 +21,7 @@ int sevm_clock_set_tsc_khz(struct sevm_vcpu *vcpu, u32 khz);
  * Guest time stamp counter now (any context); and a write to it. host: by an
  * ioctl, with KVM's rule that makes the TSCs of several vCPUs equal.
  */
+void sevm_clock_adjust_tsc(struct sevm_vcpu *vcpu, s64 delta);
 u64 sevm_clock_tsc(struct sevm_vcpu *vcpu);
 void sevm_clock_set_tsc(struct sevm_vcpu *vcpu, u64 tsc, bool host);
 

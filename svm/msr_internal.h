@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * msr_internal.h - between msr.c and msr_io.c.
+ */
+#ifndef SEVM_SVM_MSR_INTERNAL_H
+#define SEVM_SVM_MSR_INTERNAL_H
+
+#include "sevm.h"
+
+#define SEVM_MCE_BANKS		32
+#define SEVM_MTRR_VARIABLE	8
+
+struct sevm_msrs {
+	u64 apic_base;		/* where there is no local APIC */
+	u64 tsc_adjust;
+	u64 misc_enable;
+	u64 ucode_rev;
+	u64 arch_capabilities;
+	u64 hwcr;
+	u64 de_cfg;
+	u64 osvw_length;
+	u64 osvw_status;
+	u64 mcg_cap;
+	u64 mcg_status;
+	u64 mcg_ctl;
+	u64 mce[SEVM_MCE_BANKS * 4];
+	u64 mtrr_type;
+	u64 mtrr_variable[SEVM_MTRR_VARIABLE * 2];
+	u64 mtrr_fixed[11];
+
+	/* A guest's access that userspace is asked about: msr_io.c */
+	enum sevm_result (*done)(struct sevm_vcpu *vcpu, bool fault, u64 data);
+};
+
+/* Values that all vCPUs start with: the feature MSRs. -ENOENT: none of them. */
+int sevm_msr_feature(u32 index, u64 *data);
+/* Does a protected guest reach it without us, so that we do not know it? */
+bool sevm_msr_is_passed(u32 index);
+
+#endif /* SEVM_SVM_MSR_INTERNAL_H */
