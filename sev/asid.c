@@ -101,7 +101,9 @@ static u32 pick(void)
 	return n;
 }
 
-int sevm_es_asid_get(struct sevm_es_vm *es)
+/* The kernel counts ASIDs for cgroups only where it has KVM's SEV. */
+#if IS_ENABLED(CONFIG_CGROUP_MISC) && IS_ENABLED(CONFIG_KVM_AMD_SEV)
+static int charge(struct sevm_es_vm *es)
 {
 	int r;
 
@@ -110,22 +112,41 @@ int sevm_es_asid_get(struct sevm_es_vm *es)
 
 	es->cg = get_current_misc_cg();
 	r = misc_cg_try_charge(MISC_CG_RES_SEV_ES, es->cg, 1);
-	if (r)
-		goto err_put_cg;
-
-	es->asid = pick();
-	if (!es->asid) {
-		r = -EBUSY;
-		goto err_uncharge;
+	if (r) {
+		put_misc_cg(es->cg);
+		es->cg = NULL;
 	}
-	return 0;
+	return r;
+}
 
-err_uncharge:
+static void uncharge(struct sevm_es_vm *es)
+{
 	misc_cg_uncharge(MISC_CG_RES_SEV_ES, es->cg, 1);
-err_put_cg:
 	put_misc_cg(es->cg);
 	es->cg = NULL;
-	return r;
+}
+#else
+static int charge(struct sevm_es_vm *es)
+{
+	return 0;
+}
+
+static void uncharge(struct sevm_es_vm *es)
+{
+}
+#endif
+
+int sevm_es_asid_get(struct sevm_es_vm *es)
+{
+	int r = charge(es);
+
+	if (r)
+		return r;
+	es->asid = pick();
+	if (es->asid)
+		return 0;
+	uncharge(es);
+	return -EBUSY;
 }
 
 /* The key is unbound from it; nothing runs under it any more. */
@@ -139,8 +160,5 @@ void sevm_es_asid_put(struct sevm_es_vm *es)
 	__set_bit(es->asid, dirty);
 	mutex_unlock(&lock);
 	es->asid = 0;
-
-	misc_cg_uncharge(MISC_CG_RES_SEV_ES, es->cg, 1);
-	put_misc_cg(es->cg);
-	es->cg = NULL;
+	uncharge(es);
 }
