@@ -103,13 +103,13 @@ bool measure_check(struct vm *vm, const struct digest *digest,
 			crypto_failed();
 		if (CRYPTO_memcmp(mac, measurement->mac, sizeof(mac)))
 			continue;
-		print_hex("it is the expected one, of the launch digest", ld, sizeof(ld));
+		print_hex("launch measurement verified; the launch digest is", ld, sizeof(ld));
 		if (vm->opt->verbose)
 			note("VMSA: CR4.MCE %s, x87 and SSE %s",
 			     habits.machine_checks ? "set by the host" : "clear",
 			     habits.fpu ? "in their reset state" : "zero");
 		return true;
 	}
-	print_hex("not the expected one; the launch digest should be", first, sizeof(first));
+	print_hex("launch measurement WRONG; the launch digest should be", first, sizeof(first));
 	return false;
 }

@@ -25,6 +25,79 @@ void stats_open(struct vm *vm)
 		vcpu_stats[i] = ioctl(vm->vcpus[i].fd, KVM_GET_STATS_FD, NULL);
 }
 
+/* What belongs together; '*' is anything, at one end. */
+static const struct group {
+	const char *label;
+	const char *names[8];
+} groups[] = {
+	{ "VMGEXITs", { "vmgexit", "vmgexit_*" } },
+	{ "APs", { "sipis", "ap_holds", "ap_wakes" } },
+	{ "interrupts", { "ipis_sent", "eois", "irq_injected", "nmi_injected",
+			  "irq_injections", "nmi_injections" } },
+	{ "MMIO markers", { "mmio_markers", "mmio_markers_zapped" } },
+	{ "memory", { "pages_*", "npf_exits", "pf_*", "tlb_flushes", "tlb_flush" } },
+	{ "exits", { "exits", "*_exits" } },
+};
+
+#define GROUPS	(sizeof(groups) / sizeof(groups[0]))
+#define COLUMNS	90
+
+static bool match(const char *name, const char *pattern)
+{
+	size_t length = strlen(pattern), end = strlen(name);
+
+	if (pattern[0] == '*')
+		return end >= length - 1 && !strcmp(name + end - (length - 1), pattern + 1);
+	if (pattern[length - 1] == '*')
+		return !strncmp(name, pattern, length - 1);
+	return !strcmp(name, pattern);
+}
+
+static size_t group_of(const char *name)
+{
+	size_t g, i;
+
+	for (g = 0; g < GROUPS; g++)
+		for (i = 0; i < 8 && groups[g].names[i]; i++)
+			if (match(name, groups[g].names[i]))
+				return g;
+	return GROUPS;
+}
+
+/* Under "VMGEXITs" nobody needs to read it again. */
+static const char *short_name(const char *name)
+{
+	if (!strcmp(name, "vmgexit"))
+		return "all";
+	return strncmp(name, "vmgexit_", 8) ? name : name + 8;
+}
+
+/* One group's counters that are not 0, wrapped. */
+static void print_group(const struct kvm_stats *all, size_t group, const char *label)
+{
+	int column = 0;
+	char item[96];
+	size_t i;
+
+	for (i = 0; i < all->count; i++) {
+		const struct kvm_stat *stat = &all->stat[i];
+
+		if (!stat->value || group_of(stat->name) != group)
+			continue;
+		snprintf(item, sizeof(item), "%s %llu", short_name(stat->name),
+			 (unsigned long long)stat->value);
+		if (!column)
+			column = fprintf(stderr, "  %-14s", label);
+		else if (column + 2 + (int)strlen(item) > COLUMNS)
+			column = fprintf(stderr, ",\n  %-14s", "") - 2;
+		else
+			column += fprintf(stderr, ",");
+		column += fprintf(stderr, " %s", item);
+	}
+	if (column)
+		fputc('\n', stderr);
+}
+
 void stats_print(struct vm *vm)
 {
 	struct kvm_stats all = { 0 };
@@ -37,11 +110,10 @@ void stats_print(struct vm *vm)
 		ports += vm->vcpus[i].port_exits;
 		mmio += vm->vcpus[i].mmio_exits;
 	}
-	fprintf(stderr, "sevm-run: %u vCPUs, %llu port and %llu MMIO exits to userspace\n",
-		vm->opt->cpus, (unsigned long long)ports, (unsigned long long)mmio);
-	for (i = 0; i < all.count; i++)
-		if (all.stat[i].value)
-			fprintf(stderr, "  %-32s %12llu\n", all.stat[i].name,
-				(unsigned long long)all.stat[i].value);
+	note("what the hypervisor did for this guest's %u vCPUs:", vm->opt->cpus);
+	for (i = 0; i <= GROUPS; i++)
+		print_group(&all, i, i < GROUPS ? groups[i].label : "other");
+	fprintf(stderr, "  %-14s ports %llu, MMIO %llu\n", "to userspace",
+		(unsigned long long)ports, (unsigned long long)mmio);
 	kvm_stats_free(&all);
 }
