@@ -45,8 +45,13 @@ def lock(name):
 
 @contextlib.contextmanager
 def appearing(path):
-    """A directory to fill, which becomes `path` if all goes well, and goes away if not."""
+    """A directory to fill, which becomes `path` if all goes well, and goes away if not.
+
+    To be used under a lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*"):    # by one that was killed
+        shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     work.chmod(0o755)
     try:

@@ -8,7 +8,6 @@ modules and headers, with the absolute paths in the headers made relative.
 import lzma
 import platform
 import re
-import shutil
 import struct
 
 import cache
@@ -75,9 +74,10 @@ def _relocate(work, release):
             link.unlink()
             link.symlink_to(f"../../..{target}" if target.is_absolute() else target)
     variables = kdir / ".kernelvariables"
-    if not shutil.which("gcc-12") and variables.is_file():      # Debian 13 has another default
+    if variables.is_file():                     # Debian 13 has another compiler, which does as well
         text = variables.read_text(encoding="utf-8")
-        variables.write_text(text.replace(")gcc-12", ")gcc"), encoding="utf-8")
+        text = text.replace(")gcc-12", ")$(if $(wildcard /usr/bin/gcc-12),gcc-12,gcc)")
+        variables.write_text(text, encoding="utf-8")
 
 
 def _unpack_image(image, target):

@@ -19,6 +19,7 @@ ICOUNT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2020-01-01
 
 def command_line(qemu, roms, kernel, initrd, options, channels):
     """options: cpus, memory, icount, append; channels: name -> inherited descriptor."""
+    log = str(options.log).replace(",", ",,")       # QEMU's quoting
     cpu = CPU + (",vepyc=on" if _knows(qemu, "EPYC-Milan-x86_64-cpu,help", "vepyc=") else "")
     line = [str(qemu), "-machine", "q35", "-accel", ACCELERATOR, "-cpu", cpu,
             "-smp", str(options.cpus), "-m", options.memory,
@@ -29,7 +30,7 @@ def command_line(qemu, roms, kernel, initrd, options, channels):
         line += ICOUNT
     for name, descriptor in channels.items():
         line += ["-chardev", f"socket,id={name},fd={descriptor}"]
-    line += ["-mon", "chardev=control,mode=control", "-chardev", f"file,id=log,path={options.log},append=on",
+    line += ["-mon", "chardev=control,mode=control", "-chardev", f"file,id=log,path={log},append=on",
              "-serial", "chardev:log", "-device", "virtio-serial-pci",
              "-device", "virtserialport,chardev=status,name=status"]
     if "terminal" in channels:
@@ -41,6 +42,6 @@ def command_line(qemu, roms, kernel, initrd, options, channels):
 
 
 def _knows(qemu, device, what):
-    """A QEMU under development may lack a part of ours."""
+    """A stock QEMU (VEPYC_QEMU) has neither part of ours: no SEV-ES, but plain guests run."""
     done = subprocess.run([qemu, "-machine", "none", "-device", device], capture_output=True, text=True, check=False)
     return what in done.stdout

@@ -29,6 +29,7 @@ CONFIGURE = ["--python=/usr/bin/python3", "--target-list=x86_64-softmmu", "--wit
              "--without-default-devices", "--with-devices-x86_64=vepyc", "--enable-tcg", "--disable-docs",
              "--disable-tools", "--disable-guest-agent", "--disable-pixman", "--disable-fdt",
              "--disable-install-blobs"]
+BUILDS_KEPT = 4
 PATCHES = cache.SOURCE / "patches"
 
 
@@ -77,7 +78,17 @@ def build():
             (work / "version").write_text(f"{version}\n", encoding="ascii")
             for name in "source", "build", "meson":
                 shutil.rmtree(work / name, ignore_errors=True)
+        _forget_old(folder)
         return folder
+
+
+def _forget_old(current):
+    """Keep a few builds: who goes back to another branch finds its own."""
+    builds = [path for path in cache.home().iterdir() if re.fullmatch(r"[0-9a-f]{16}|\.[0-9a-f]{16}\..*", path.name)]
+    builds.sort(key=lambda path: path.stat().st_mtime)
+    for path in builds[:-BUILDS_KEPT]:
+        if path != current:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def unpack(target):
@@ -189,7 +200,7 @@ def export(tree):
     PATCHES.mkdir(exist_ok=True)
     for patch in series():
         patch.unlink()
-    print(_git(tree, "format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-renames",
+    print(_git(tree, "format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-renames", "--abbrev=12",
                "-o", PATCHES, f"{base}..HEAD"), end="")
 
 

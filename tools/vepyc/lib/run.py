@@ -36,10 +36,6 @@ LOGS_KEPT = 50
 LEAVE_KEY = b"\x1d"                 # Ctrl-]
 
 
-class Interrupted(Exception):
-    """A signal told us to stop."""
-
-
 def run(options):
     """Do it; the exit status."""
     kernels.host_check()
@@ -108,8 +104,6 @@ class Run:
             say(" ".join(line))
         else:
             self.booting = Step(name)
-        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-            signal.signal(number, _interrupt)
         prctl = ctypes.CDLL(None).prctl             # looked up before the fork
         self.deadline = time.monotonic() + self.options.timeout
         self.child = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
@@ -139,8 +133,6 @@ class Run:
             if self.left or self.channels:          # it has not ended by itself
                 self.child.kill()
             self.child.wait()
-        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
-            signal.signal(number, signal.SIG_DFL)
 
     def verdict(self):
         log, end = self.options.log, console.lines(self.options.log)
@@ -162,7 +154,7 @@ class Run:
     def _judge(self, trouble):
         """The exit status, and why it is not simply COMMAND's."""
         if self.timed_out:
-            return TIMEOUT, f"stopped after {self.options.timeout} s (--timeout)"
+            return TIMEOUT, f"stopped after {self.options.timeout:g} s (--timeout)"
         if trouble:
             return KERNEL_TROUBLE, "failed: L1's kernel is in trouble"
         if self.failure:
@@ -271,10 +263,6 @@ class Run:
 def _write_all(descriptor, data):
     while data:
         data = data[os.write(descriptor, data):]
-
-
-def _interrupt(number, _frame):
-    raise Interrupted(number)
 
 
 def check(options):

@@ -17,6 +17,10 @@ class Fail(Exception):
         self.status = status
 
 
+class Interrupted(Exception):
+    """A signal, its number the argument, told us to stop."""
+
+
 def say(text):
     print(f"vepyc: {text}", file=sys.stderr, flush=True)
 
