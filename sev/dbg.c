@@ -23,7 +23,7 @@ struct dbg {
 
 /* [offset, offset + len) of the page, in units of 16 bytes, into the bounce page. */
 static int decrypt_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
-			    struct dbg *dbg, struct page *page, u32 offset, u32 len)
+			struct dbg *dbg, struct page *page, u32 offset, u32 len)
 {
 	u32 start = ALIGN_DOWN(offset, 16);
 	struct sev_data_dbg data = {
@@ -40,7 +40,7 @@ static int decrypt_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
 
 /* Plain text into the bounce page, amid what the guest has around it. */
 static int encrypt_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
-			    struct dbg *dbg, struct page *page, u32 offset, u32 len)
+			struct dbg *dbg, struct page *page, u32 offset, u32 len)
 {
 	u32 start = ALIGN_DOWN(offset, 16), end = ALIGN(offset + len, 16);
 	struct sev_data_dbg data = {

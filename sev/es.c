@@ -53,13 +53,13 @@ static const char *refusal(void)
 
 	rdmsrl_safe(MSR_AMD64_SYSCFG, &syscfg);
 	if (!(syscfg & MSR_AMD64_SYSCFG_MEM_ENCRYPT))
-		return "memory encryption is off: enable SMEE and SEV-ES in the firmware setup";
+		return "memory encryption is off (firmware setup: SMEE)";
 	if (!boot_cpu_has(X86_FEATURE_SEV_ES))
 		return "the kernel has it disabled (firmware setup, or mem_encrypt options)";
 	if (syscfg & MSR_AMD64_SYSCFG_SNP_EN)
-		return "the host is initialised for SEV-SNP: boot with kvm_amd.sev_snp=0 or amd_iommu=off";
+		return "the host is initialised for SEV-SNP (boot with sev=nosnp)";
 	if (edx <= 1 || !ecx)
-		return "no ASID is set aside for it: raise the SEV-ES ASID limit in the firmware setup";
+		return "the firmware setup leaves no ASID for it (SEV-ES ASID limit)";
 	sevm_es_caps.max_es_asid = min(edx - 1, ecx);
 
 	if (!sevm_host_caps.flush_by_asid || !sevm_host_caps.decode_assists)
@@ -67,7 +67,7 @@ static const char *refusal(void)
 	if (!sevm_host_caps.lbrv)
 		return "the CPU lacks LBR virtualization";
 	if (!sevm_npt_can_mark())
-		return "MAXPHYADDR leaves no reserved bit in the nested page tables, so MMIO cannot raise #VC";
+		return "MAXPHYADDR leaves no reserved bit to mark MMIO with";
 	return NULL;
 }
 

@@ -11,56 +11,58 @@
 #include <linux/kmod.h>
 #include <linux/module.h>
 #include <linux/psp-sev.h>
+#include <linux/string.h>
 
 #include "sev.h"
 
-#define CCP_FUNCTIONS(X)						\
-	X(sev_platform_init)						\
-	X(sev_platform_status)						\
-	X(sev_issue_cmd_external_user)					\
-	X(sev_guest_activate)						\
-	X(sev_guest_deactivate)						\
-	X(sev_guest_decommission)					\
-	X(sev_guest_df_flush)
-
-#define CCP_MEMBER(name)	typeof(&name) name;
-
 static struct {
-	CCP_FUNCTIONS(CCP_MEMBER)
+	typeof(sev_platform_init) *platform_init;
+	typeof(sev_platform_status) *platform_status;
+	typeof(sev_issue_cmd_external_user) *issue_cmd;
+	typeof(sev_guest_activate) *activate;
+	typeof(sev_guest_deactivate) *deactivate;
+	typeof(sev_guest_decommission) *decommission;
+	typeof(sev_guest_df_flush) *df_flush;
 } ccp;
 
 static void put_symbols(void)
 {
-#define CCP_PUT(name)							\
-	do {								\
-		if (ccp.name)						\
-			symbol_put(name);				\
-		ccp.name = NULL;					\
-	} while (0);
-	CCP_FUNCTIONS(CCP_PUT)
+	if (ccp.platform_init)
+		symbol_put(sev_platform_init);
+	if (ccp.platform_status)
+		symbol_put(sev_platform_status);
+	if (ccp.issue_cmd)
+		symbol_put(sev_issue_cmd_external_user);
+	if (ccp.activate)
+		symbol_put(sev_guest_activate);
+	if (ccp.deactivate)
+		symbol_put(sev_guest_deactivate);
+	if (ccp.decommission)
+		symbol_put(sev_guest_decommission);
+	if (ccp.df_flush)
+		symbol_put(sev_guest_df_flush);
+	memset(&ccp, 0, sizeof(ccp));
 }
 
 static bool get_symbols(void)
 {
-	bool all = true;
-
-	/* The module may have to be loaded first; its name is older than its alias. */
-	ccp.sev_platform_init = symbol_get(sev_platform_init);
-	if (!ccp.sev_platform_init)
+	ccp.platform_init = symbol_get(sev_platform_init);
+	if (!ccp.platform_init) {
 		request_module("ccp");
-	else
-		symbol_put(sev_platform_init);
+		ccp.platform_init = symbol_get(sev_platform_init);
+	}
+	ccp.platform_status = symbol_get(sev_platform_status);
+	ccp.issue_cmd = symbol_get(sev_issue_cmd_external_user);
+	ccp.activate = symbol_get(sev_guest_activate);
+	ccp.deactivate = symbol_get(sev_guest_deactivate);
+	ccp.decommission = symbol_get(sev_guest_decommission);
+	ccp.df_flush = symbol_get(sev_guest_df_flush);
 
-#define CCP_GET(name)							\
-	do {								\
-		ccp.name = symbol_get(name);				\
-		all = all && ccp.name;					\
-	} while (0);
-	CCP_FUNCTIONS(CCP_GET)
-
-	if (!all)
-		put_symbols();
-	return all;
+	if (ccp.platform_init && ccp.platform_status && ccp.issue_cmd &&
+	    ccp.activate && ccp.deactivate && ccp.decommission && ccp.df_flush)
+		return true;
+	put_symbols();
+	return false;
 }
 
 int sevm_psp_setup(void)
@@ -73,7 +75,7 @@ int sevm_psp_setup(void)
 		return -ENODEV;
 	}
 
-	r = ccp.sev_platform_status(&status, &error);
+	r = ccp.platform_status(&status, &error);
 	if (r) {
 		pr_info("no SEV-ES guests: the secure processor does not answer (%d, firmware error %#x)\n",
 			r, error);
@@ -100,24 +102,24 @@ void sevm_psp_teardown(void)
 
 int sevm_psp_init(int *error)
 {
-	return sevm_compat_platform_init(ccp.sev_platform_init, error);
+	return sevm_compat_platform_init(ccp.platform_init, error);
 }
 
 int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error)
 {
 	/* -EBADF: a file, but not /dev/sev */
-	return ccp.sev_issue_cmd_external_user(psp, id, data, error);
+	return ccp.issue_cmd(psp, id, data, error);
 }
 
 int sevm_psp_df_flush(int *error)
 {
-	return ccp.sev_guest_df_flush(error);
+	return ccp.df_flush(error);
 }
 
 int sevm_psp_activate(u32 handle, u32 asid, int *error)
 {
 	struct sev_data_activate data = { .handle = handle, .asid = asid };
-	int r = ccp.sev_guest_activate(&data, error);
+	int r = ccp.activate(&data, error);
 
 	/*
 	 * Another hypervisor had the ASID before us and left it dirty: its bitmap
@@ -126,7 +128,7 @@ int sevm_psp_activate(u32 handle, u32 asid, int *error)
 	if (r && (*error == SEV_RET_WBINVD_REQUIRED ||
 		  *error == SEV_RET_DFFLUSH_REQUIRED) &&
 	    !sevm_es_asid_flush(error))
-		r = ccp.sev_guest_activate(&data, error);
+		r = ccp.activate(&data, error);
 	return r;
 }
 
@@ -138,13 +140,13 @@ void sevm_psp_decommission(u32 handle, bool active)
 
 	if (active) {
 		sevm_es_asid_deactivate_begin();
-		r = ccp.sev_guest_deactivate(&deactivate, &error);
+		r = ccp.deactivate(&deactivate, &error);
 		sevm_es_asid_deactivate_end();
 		WARN_ONCE(r, "sevm: DEACTIVATE failed: %d, firmware error %#x\n",
 			  r, error);
 	}
 
 	error = 0;
-	r = ccp.sev_guest_decommission(&decommission, &error);
+	r = ccp.decommission(&decommission, &error);
 	WARN_ONCE(r, "sevm: DECOMMISSION failed: %d, firmware error %#x\n", r, error);
 }
