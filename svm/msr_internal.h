@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * msr_internal.h - between msr.c and msr_io.c.
+ * msr_internal.h - between msr.c and msr_table.c.
  */
 #ifndef SEVM_SVM_MSR_INTERNAL_H
 #define SEVM_SVM_MSR_INTERNAL_H
@@ -28,10 +28,13 @@ struct sevm_msrs {
 	u64 mtrr_variable[SEVM_MTRR_VARIABLE * 2];
 	u64 mtrr_fixed[11];
 
-	/* A guest's access that userspace is asked about: msr_io.c */
+	/* A guest's access that userspace is asked about: msr.c */
 	enum sevm_result (*done)(struct sevm_vcpu *vcpu, bool fault, u64 data);
 };
 
+/* As sevm_msr_get() and _set(), whoever keeps the value. */
+int sevm_msr_table_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host);
+int sevm_msr_table_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host);
 /* Values that all vCPUs start with: the feature MSRs. -ENOENT: none of them. */
 int sevm_msr_feature(u32 index, u64 *data);
 /* Does a protected guest reach it without us, so that we do not know it? */

@@ -20,6 +20,7 @@
 #include "vcpu.h"
 
 #define ENTRIES		512
+#define LEAF_KINDS	4	/* levels 1 to 3; 0: markers */
 #define ERROR_WRITE	BIT_ULL(1)
 
 #define ADDRESS		GENMASK_ULL(51, 12)
@@ -85,22 +86,27 @@ static void drop_spare(struct spare *spare)
 		free_page((unsigned long)spare->table[--spare->n]);
 }
 
-/* Leaves that came (by 1) or went (by -1). Under npt.lock. */
+/* Under npt.lock. */
+static void add_stat(struct sevm_vm *vm, enum sevm_vm_stat stat, s64 n)
+{
+	WRITE_ONCE(vm->stat[stat], vm->stat[stat] + n);
+}
+
+/* A leaf came (by 1) or went (by -1). Markers are counted, not gauged. */
 static void count(struct sevm_vm *vm, u64 entry, int level, s64 by)
 {
-	static const int stat[] = {
+	static const enum sevm_vm_stat pages[LEAF_KINDS] = {
 		[1] = SEVM_VM_STAT_pages_4k,
 		[2] = SEVM_VM_STAT_pages_2m,
 		[3] = SEVM_VM_STAT_pages_1g,
 	};
-	u64 *counter = &vm->stat[stat[level]];
 
-	if (is_marker(entry)) {
-		counter = &vm->stat[by > 0 ? SEVM_VM_STAT_mmio_markers :
-				    SEVM_VM_STAT_mmio_markers_zapped];
-		by = 1;
-	}
-	WRITE_ONCE(*counter, *counter + by);
+	if (!is_marker(entry))
+		add_stat(vm, pages[level], by);
+	else if (by > 0)
+		add_stat(vm, SEVM_VM_STAT_mmio_markers, 1);
+	else
+		add_stat(vm, SEVM_VM_STAT_mmio_markers_zapped, 1);
 }
 
 /*
@@ -141,23 +147,34 @@ static void retire(struct list_head *retired, u64 *table, int level)
 	list_add(&page->lru, retired);
 }
 
-static void free_table(struct sevm_vm *vm, u64 *table, int level)
+/* Adds what was in it to gone. */
+static void free_table(u64 *table, int level, u64 gone[static LEAF_KINDS])
 {
 	int i;
 
 	for (i = 0; i < ENTRIES; i++) {
 		if (!(table[i] & _PAGE_PRESENT))
 			continue;
-		if (is_leaf(table[i], level)) {
-			spin_lock(&vm->npt.lock);
-			count(vm, table[i], level, -1);
-			spin_unlock(&vm->npt.lock);
-		} else {
-			free_table(vm, table_of(table[i]), level - 1);
-		}
+		if (is_leaf(table[i], level))
+			gone[is_marker(table[i]) ? 0 : level]++;
+		else
+			free_table(table_of(table[i]), level - 1, gone);
 	}
 	free_page((unsigned long)table);
 	cond_resched();
+}
+
+static void free_tree(struct sevm_vm *vm, u64 *table, int level)
+{
+	u64 gone[LEAF_KINDS] = {};
+
+	free_table(table, level, gone);
+	spin_lock(&vm->npt.lock);
+	add_stat(vm, SEVM_VM_STAT_mmio_markers_zapped, gone[0]);
+	add_stat(vm, SEVM_VM_STAT_pages_4k, -gone[1]);
+	add_stat(vm, SEVM_VM_STAT_pages_2m, -gone[2]);
+	add_stat(vm, SEVM_VM_STAT_pages_1g, -gone[3]);
+	spin_unlock(&vm->npt.lock);
 }
 
 static void free_retired(struct sevm_vm *vm, struct list_head *retired)
@@ -168,7 +185,7 @@ static void free_retired(struct sevm_vm *vm, struct list_head *retired)
 
 		list_del(&page->lru);
 		set_page_private(page, 0);
-		free_table(vm, page_address(page), level);
+		free_tree(vm, page_address(page), level);
 	}
 }
 
@@ -404,7 +421,7 @@ void sevm_npt_destroy(struct sevm_vm *vm)
 {
 	if (!vm->npt.root)
 		return;
-	free_table(vm, vm->npt.root, levels);
+	free_tree(vm, vm->npt.root, levels);
 	vm->npt.root = NULL;
 }
 
