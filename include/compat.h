@@ -143,6 +143,22 @@ static inline void sevm_emergency_unregister(cpu_emergency_virt_cb *callback)
 #endif
 }
 
+/* 6.11: the kernel reads this byte of kvm_run under a name that warns. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#define immediate_exit__unsafe	immediate_exit
+#endif
+
+/* Running a guest is a quiescent state for RCU. 6.2: no CPU number. */
+#include <linux/rcupdate.h>
+static inline void sevm_rcu_note_guest(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	rcu_virt_note_context_switch(smp_processor_id());
+#else
+	rcu_virt_note_context_switch();
+#endif
+}
+
 #else /* __ASSEMBLY__ */
 #include <linux/version.h>
 #include <asm/alternative.h>

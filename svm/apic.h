@@ -41,10 +41,7 @@ bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu);	/* one that would be accep
 /* KVM_INTERRUPT beside a local APIC: does LINT0 let the PIC's vector through? */
 bool sevm_apic_accepts_extint(struct sevm_vcpu *vcpu);
 
-/*
- * Any context; the number of vCPUs that took it, 0: none of those addressed
- * did, -1: nobody has that address. src: the sender, in its own thread, or NULL.
- */
+/* Any context; the number of vCPUs that took it. src: the sender, in its own thread, or NULL. */
 int sevm_apic_deliver(struct sevm_vm *vm, struct sevm_vcpu *src,
 		      const struct sevm_irq_msg *msg);
 int sevm_apic_deliver_msi(struct sevm_vm *vm, u64 address, u32 data);

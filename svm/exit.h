@@ -9,6 +9,7 @@
 
 /* Interrupts on, vcpu->exit is filled. */
 enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu);
+void sevm_exit_irqoff(struct sevm_vcpu *vcpu);
 const char *sevm_exit_name(u64 code);
 
 /* HLT by any kind of guest: sleep, or KVM_EXIT_HLT without a local APIC. */

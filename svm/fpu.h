@@ -12,6 +12,7 @@
 
 int sevm_fpu_setup(void);
 u32 sevm_fpu_size(void);		/* KVM_CAP_XSAVE2 */
+u64 sevm_fpu_features(void);		/* what a guest may have in XCR0 */
 
 int sevm_fpu_alloc(struct sevm_vcpu *vcpu);
 void sevm_fpu_free(struct sevm_vcpu *vcpu);

@@ -26,10 +26,6 @@ u64 sevm_host_tsc_aux(int cpu);
 bool sevm_host_cpu_on(void);
 int sevm_host_wait(void);
 
-/* The host's own values, the same on every CPU. */
-extern u64 sevm_host_xcr0;
-extern u64 sevm_host_xss;
-
 /* What the CPU offers */
 struct sevm_host_caps {
 	bool nrips;
@@ -41,7 +37,8 @@ struct sevm_host_caps {
 	bool vmcb_clean;
 	bool vgif;
 	u32 max_asid;
-	u64 xcr0;
+	u64 xcr0;		/* the host's own */
+	u64 xss;
 	u64 efer;
 };
 

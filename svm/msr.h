@@ -12,6 +12,7 @@ void sevm_msr_free(struct sevm_vcpu *vcpu);
 void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init);
 
 /* KVM_X86_SETUP_MCE: 0 or -EINVAL. SEVM_MCE_CAP: KVM_X86_GET_MCE_CAP_SUPPORTED */
+#define SEVM_MCE_BANKS		32
 #define SEVM_MCE_CAP	(BIT_ULL(8) | BIT_ULL(24))	/* MCG_CTL_P, MCG_SER_P */
 int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap);
 

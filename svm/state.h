@@ -10,4 +10,6 @@
 /* A vCPU ioctl that reads or writes registers; -ENOTTY: none of these. */
 long sevm_state_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, void __user *arg);
 
+long sevm_state_get_xsave2(struct sevm_vcpu *vcpu, void __user *arg);
+
 #endif /* SEVM_SVM_STATE_H */

@@ -26,6 +26,10 @@ bool sevm_vcpu_is_bsp(struct sevm_vcpu *vcpu);
 
 /* run.c: any context that may wake a task, hard interrupts included */
 void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request);
+/* It is going away: no CPU shall remember it. */
+void sevm_vcpu_forget(struct sevm_vcpu *vcpu);
+/* This vCPU's guest TLB, before it next runs. Its own thread, or vcpu->mutex. */
+void sevm_vcpu_flush_tlb(struct sevm_vcpu *vcpu);
 /* Out of the guest or out of its sleep, if it is in either. */
 void sevm_vcpu_kick(struct sevm_vcpu *vcpu);
 /* An NMI from anyone. */

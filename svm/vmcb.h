@@ -24,6 +24,8 @@ void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init);
 void sevm_vmcb_init_es(struct sevm_vcpu *vcpu);
 void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa);
 
+bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu);	/* was it protected? */
+
 /* What the VMM set by the state ioctls, for the VMSA at launch. */
 const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu);
 
@@ -75,6 +77,7 @@ void sevm_vmcb_set_iret_intercept(struct sevm_vcpu *vcpu, bool on);
 void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on);
 void sevm_vmcb_set_rflags(struct sevm_vcpu *vcpu, u64 rflags);
 void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip);
+void sevm_vmcb_set_real_cs(struct sevm_vcpu *vcpu, u16 selector);
 void sevm_vmcb_set_cr2(struct sevm_vcpu *vcpu, u64 cr2);
 void sevm_vmcb_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
 

@@ -19,12 +19,16 @@ struct sevm_walk_fault {
  */
 int sevm_walk(struct sevm_vcpu *vcpu, u64 linear, bool write, bool fetch,
 	      sevm_gpa *gpa, struct sevm_walk_fault *fault);
+/* Also -ENXIO: the tables lead to a GPA that is no memory. */
 int sevm_walk_read(struct sevm_vcpu *vcpu, u64 linear, void *buf, size_t len,
 		   bool fetch, struct sevm_walk_fault *fault);
 int sevm_walk_write(struct sevm_vcpu *vcpu, u64 linear, const void *buf,
 		    size_t len, struct sevm_walk_fault *fault);
 /* For KVM_TRANSLATE: does not touch accessed and dirty bits. */
 int sevm_walk_peek(struct sevm_vcpu *vcpu, u64 linear, sevm_gpa *gpa);
+
+/* The bytes at CS:RIP, as many of size as are there. */
+unsigned int sevm_walk_fetch(struct sevm_vcpu *vcpu, u8 *bytes, unsigned int size);
 
 /*
  * Length of the instruction at CS:RIP that exited, whose opcode, without

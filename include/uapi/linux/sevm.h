@@ -64,4 +64,21 @@ struct sevm_ap_hold {
 #define SEVM_GET_AP_HOLD	_IOR(SEVM_IO, 0x02, struct sevm_ap_hold)
 #define SEVM_SET_AP_HOLD	_IOW(SEVM_IO, 0x03, struct sevm_ap_hold)
 
+/*
+ * KVM_EXIT_INTERNAL_ERROR, kvm_run.internal.suberror: the VM is over. data[]
+ * holds the reason as text, padded with NULs. Every later KVM_RUN, on any vCPU
+ * of the VM, returns -EIO.
+ */
+#define SEVM_INTERNAL_ERROR_KILLED	0x5e560001
+
+/*
+ * MMIO by a plain guest: there is no instruction emulator. KVM_RUN exits with
+ * KVM_EXIT_INTERNAL_ERROR and kvm_run.emulation_failure filled as KVM does:
+ * suberror KVM_INTERNAL_ERROR_EMULATION, ndata 5, flags with
+ * KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES, insn_size, insn_bytes.
+ * What comes after the instruction is ours: kvm_run.internal.data[3] is the
+ * GPA, data[4] the error code of the nested page fault (bit 1: a write). The VMM
+ * does what the instruction says, moves RIP, and calls KVM_RUN again.
+ */
+
 #endif /* _UAPI_LINUX_SEVM_H */

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * debug.c - debug registers of a plain guest.
+ *
+ * Most guests never touch them, so accesses exit until the first one. From
+ * then on the guest has all of them, until KVM_RUN ends: DR0-3 are loaded
+ * before and stored after each entry, DR6 and DR7 are in the VMCB. No access
+ * is ever decoded.
+ */
+#include <linux/hw_breakpoint.h>
+#include <asm/debugreg.h>
+
+#include "debug.h"
+#include "vmcb.h"
+
+void sevm_debug_reset(struct sevm_vcpu *vcpu)
+{
+	memset(vcpu->dr, 0, sizeof(vcpu->dr));
+	vcpu->dr_live = false;
+}
+
+enum sevm_result sevm_debug_access(struct sevm_vcpu *vcpu)
+{
+	vcpu->dr_live = true;
+	sevm_vmcb_set_dr_intercept(vcpu, false);
+	return SEVM_RESUME;
+}
+
+void sevm_debug_enter(struct sevm_vcpu *vcpu)
+{
+	if (likely(!vcpu->dr_live))
+		return;
+	set_debugreg(vcpu->dr[0], 0);
+	set_debugreg(vcpu->dr[1], 1);
+	set_debugreg(vcpu->dr[2], 2);
+	set_debugreg(vcpu->dr[3], 3);
+}
+
+/* #VMEXIT cleared DR7, so the host's breakpoints are off until restored. */
+void sevm_debug_leave(struct sevm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->dr_live)) {
+		get_debugreg(vcpu->dr[0], 0);
+		get_debugreg(vcpu->dr[1], 1);
+		get_debugreg(vcpu->dr[2], 2);
+		get_debugreg(vcpu->dr[3], 3);
+	}
+	if (hw_breakpoint_active())
+		hw_breakpoint_restore();
+}
+
+void sevm_debug_rest(struct sevm_vcpu *vcpu)
+{
+	if (likely(!vcpu->dr_live))
+		return;
+	vcpu->dr_live = false;
+	if (!sevm_vmcb_has_vmsa(vcpu))
+		sevm_vmcb_set_dr_intercept(vcpu, true);
+}
+
+void sevm_debug_get(struct sevm_vcpu *vcpu, struct kvm_debugregs *regs)
+{
+	memset(regs, 0, sizeof(*regs));
+	memcpy(regs->db, vcpu->dr, sizeof(regs->db));
+	sevm_vmcb_get_dr67(vcpu, &regs->dr6, &regs->dr7);
+}
+
+int sevm_debug_set(struct sevm_vcpu *vcpu, const struct kvm_debugregs *regs)
+{
+	if (regs->flags || (regs->dr6 >> 32) || (regs->dr7 >> 32))
+		return -EINVAL;
+	memcpy(vcpu->dr, regs->db, sizeof(vcpu->dr));
+	sevm_vmcb_set_dr67(vcpu, regs->dr6 | DR6_RESERVED, regs->dr7 | 0x400);
+	return 0;
+}

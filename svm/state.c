@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * state.c - the state ioctls of a vCPU.
+ *
+ * One function per ioctl, each called with vcpu->mutex held. The table says
+ * which of them show registers: those ask the backend first, which may refuse
+ * or have them do nothing once the guest's state is protected.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "apic.h"
+#include "clock.h"
+#include "cpuid.h"
+#include "debug.h"
+#include "event.h"
+#include "fpu.h"
+#include "msr.h"
+#include "state.h"
+#include "vcpu.h"
+#include "vmcb.h"
+#include "walk.h"
+
+static long get_regs(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_vmcb_get_regs(vcpu, data);
+	return 0;
+}
+
+static long set_regs(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_vmcb_set_regs(vcpu, data);
+	/* What was on its way belongs to the old registers. */
+	vcpu->exception.pending = false;
+	return 0;
+}
+
+static long get_sregs(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_vmcb_get_sregs(vcpu, data);
+	return 0;
+}
+
+static long set_sregs(struct sevm_vcpu *vcpu, void *data)
+{
+	return sevm_vmcb_set_sregs(vcpu, data);
+}
+
+/* The two forms share everything up to the interrupt bitmap. */
+static_assert(offsetof(struct kvm_sregs, interrupt_bitmap) ==
+	      offsetof(struct kvm_sregs2, flags));
+
+static long get_sregs2(struct sevm_vcpu *vcpu, void *data)
+{
+	struct kvm_sregs sregs;
+
+	sevm_vmcb_get_sregs(vcpu, &sregs);
+	memcpy(data, &sregs, offsetof(struct kvm_sregs2, flags));
+	/* The hardware reads PDPTRs from memory, with CR3: none to show. */
+	return 0;
+}
+
+static long set_sregs2(struct sevm_vcpu *vcpu, void *data)
+{
+	const struct kvm_sregs2 *sregs2 = data;
+	struct kvm_sregs sregs = {};
+
+	if (sregs2->flags & ~KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	memcpy(&sregs, sregs2, offsetof(struct kvm_sregs2, flags));
+	return sevm_vmcb_set_sregs(vcpu, &sregs);
+}
+
+static long get_fpu(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_fpu_get(vcpu, data);
+	return 0;
+}
+
+static long set_fpu(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_fpu_set(vcpu, data);
+	return 0;
+}
+
+static long get_xsave(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_fpu_get_xsave(vcpu, data, sizeof(struct kvm_xsave));
+	return 0;
+}
+
+static long set_xsave(struct sevm_vcpu *vcpu, void *data)
+{
+	return sevm_fpu_set_xsave(vcpu, data, sizeof(struct kvm_xsave));
+}
+
+static long get_xcrs(struct sevm_vcpu *vcpu, void *data)
+{
+	struct kvm_xcrs *xcrs = data;
+
+	xcrs->nr_xcrs = 1;
+	xcrs->xcrs[0].xcr = 0;
+	xcrs->xcrs[0].value = vcpu->xcr0;
+	return 0;
+}
+
+static long set_xcrs(struct sevm_vcpu *vcpu, void *data)
+{
+	const struct kvm_xcrs *xcrs = data;
+	unsigned int i;
+
+	if (xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
+		return -EINVAL;
+	for (i = 0; i < xcrs->nr_xcrs; i++)
+		if (xcrs->xcrs[i].xcr == 0)
+			return sevm_fpu_set_xcr0(vcpu, xcrs->xcrs[i].value);
+	return 0;
+}
+
+static long get_debugregs(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_debug_get(vcpu, data);
+	return 0;
+}
+
+static long set_debugregs(struct sevm_vcpu *vcpu, void *data)
+{
+	return sevm_debug_set(vcpu, data);
+}
+
+static long translate(struct sevm_vcpu *vcpu, void *data)
+{
+	struct kvm_translation *tr = data;
+	sevm_gpa gpa;
+	u64 linear = tr->linear_address;
+
+	memset(tr, 0, sizeof(*tr));
+	tr->linear_address = linear;
+	tr->valid = !sevm_walk_peek(vcpu, linear, &gpa);
+	tr->physical_address = tr->valid ? gpa : ~0ULL;
+	tr->writeable = 1;
+	return 0;
+}
+
+static long get_events(struct sevm_vcpu *vcpu, void *data)
+{
+	sevm_event_get(vcpu, data);
+	return 0;
+}
+
+static long set_events(struct sevm_vcpu *vcpu, void *data)
+{
+	return sevm_event_set(vcpu, data);
+}
+
+static long get_mp_state(struct sevm_vcpu *vcpu, void *data)
+{
+	struct kvm_mp_state *mp = data;
+
+	/* What has arrived counts, even if the vCPU has not run since. */
+	sevm_apic_accept_init_sipi(vcpu);
+	mp->mp_state = vcpu->mp_state;
+	return 0;
+}
+
+static long set_mp_state(struct sevm_vcpu *vcpu, void *data)
+{
+	const struct kvm_mp_state *mp = data;
+
+	switch (mp->mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_AP_RESET_HOLD:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		if (!vcpu->apic)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+
+	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
+		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		set_bit(SEVM_EVENT_SIPI, &vcpu->apic_events);
+	} else {
+		vcpu->mp_state = mp->mp_state;
+	}
+	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
+	return 0;
+}
+
+static long get_lapic(struct sevm_vcpu *vcpu, void *data)
+{
+	return vcpu->apic ? sevm_apic_get_state(vcpu, data) : -EINVAL;
+}
+
+static long set_lapic(struct sevm_vcpu *vcpu, void *data)
+{
+	return vcpu->apic ? sevm_apic_set_state(vcpu, data) : -EINVAL;
+}
+
+static long user_interrupt(struct sevm_vcpu *vcpu, void *data)
+{
+	const struct kvm_interrupt *irq = data;
+
+	return sevm_event_user_interrupt(vcpu, irq->irq);
+}
+
+#define REGISTERS	true
+#define ROW(cmd, func, regs)	{ cmd, #cmd, func, regs }
+
+static const struct state_row {
+	unsigned int cmd;
+	const char *name;
+	long (*handler)(struct sevm_vcpu *vcpu, void *data);
+	bool registers;		/* hidden once the guest is protected */
+} rows[] = {
+	ROW(KVM_GET_REGS, get_regs, REGISTERS),
+	ROW(KVM_SET_REGS, set_regs, REGISTERS),
+	ROW(KVM_GET_SREGS, get_sregs, REGISTERS),
+	ROW(KVM_SET_SREGS, set_sregs, REGISTERS),
+	ROW(KVM_GET_SREGS2, get_sregs2, REGISTERS),
+	ROW(KVM_SET_SREGS2, set_sregs2, REGISTERS),
+	ROW(KVM_GET_FPU, get_fpu, REGISTERS),
+	ROW(KVM_SET_FPU, set_fpu, REGISTERS),
+	ROW(KVM_GET_XSAVE, get_xsave, REGISTERS),
+	ROW(KVM_SET_XSAVE, set_xsave, REGISTERS),
+	ROW(KVM_GET_XCRS, get_xcrs, REGISTERS),
+	ROW(KVM_SET_XCRS, set_xcrs, REGISTERS),
+	ROW(KVM_GET_DEBUGREGS, get_debugregs, REGISTERS),
+	ROW(KVM_SET_DEBUGREGS, set_debugregs, REGISTERS),
+	ROW(KVM_TRANSLATE, translate, REGISTERS),
+	ROW(KVM_GET_VCPU_EVENTS, get_events, false),
+	ROW(KVM_SET_VCPU_EVENTS, set_events, false),
+	ROW(KVM_GET_MP_STATE, get_mp_state, false),
+	ROW(KVM_SET_MP_STATE, set_mp_state, false),
+	ROW(KVM_GET_LAPIC, get_lapic, false),
+	ROW(KVM_SET_LAPIC, set_lapic, false),
+	ROW(KVM_INTERRUPT, user_interrupt, false),
+};
+
+/* 0: go on; 1: the ioctl answers 0 and does nothing; or -errno. */
+static int access(struct sevm_vcpu *vcpu, const struct state_row *row)
+{
+	if (!row->registers)
+		return 0;
+	switch (vcpu->vm->protect->state_access(vcpu)) {
+	case SEVM_ACCESS_OPEN:
+		return 0;
+	case SEVM_ACCESS_IGNORED:
+		return row->cmd == KVM_TRANSLATE ? -EINVAL : 1;
+	case SEVM_ACCESS_REFUSED:
+		break;
+	}
+	return -EINVAL;
+}
+
+long sevm_state_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, void __user *arg)
+{
+	const struct state_row *row;
+	bool in = _IOC_DIR(cmd) & _IOC_WRITE;
+	bool out = _IOC_DIR(cmd) & _IOC_READ;
+	void *data;
+	long r;
+
+	for (row = rows; row < rows + ARRAY_SIZE(rows); row++)
+		if (row->cmd == cmd)
+			break;
+	if (row == rows + ARRAY_SIZE(rows))
+		return -ENOTTY;
+
+	data = kzalloc(_IOC_SIZE(cmd), GFP_KERNEL_ACCOUNT);
+	if (!data)
+		return -ENOMEM;
+	r = -EFAULT;
+	if (in && copy_from_user(data, arg, _IOC_SIZE(cmd)))
+		goto out;
+
+	r = access(vcpu, row);
+	if (!r)
+		r = row->handler(vcpu, data);
+	else if (r == 1)
+		r = 0;
+	if (!r && out && copy_to_user(arg, data, _IOC_SIZE(cmd)))
+		r = -EFAULT;
+out:
+	kfree(data);
+	return r;
+}
+
+/* KVM_GET_XSAVE2: as many bytes as KVM_CAP_XSAVE2 says. */
+long sevm_state_get_xsave2(struct sevm_vcpu *vcpu, void __user *arg)
+{
+	u32 size = sevm_fpu_size();
+	void *data;
+	long r = 0;
+
+	switch (vcpu->vm->protect->state_access(vcpu)) {
+	case SEVM_ACCESS_REFUSED:
+		return -EINVAL;
+	case SEVM_ACCESS_IGNORED:
+	case SEVM_ACCESS_OPEN:
+		break;
+	}
+	data = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!data)
+		return -ENOMEM;
+	if (vcpu->vm->protect->state_access(vcpu) == SEVM_ACCESS_OPEN)
+		sevm_fpu_get_xsave(vcpu, data, size);
+	if (copy_to_user(arg, data, size))
+		r = -EFAULT;
+	kfree(data);
+	return r;
+}
