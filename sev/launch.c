@@ -85,6 +85,7 @@ static int init_es(struct sevm_vm *vm, struct kvm_sev_cmd *cmd,
 	es->legacy = legacy;
 	es->vmsa_features = init->vmsa_features;
 	es->ghcb_max = init->ghcb_version ? : SEVM_GHCB_MAX;
+	vm->address_attributes = BIT_ULL(sevm_es_caps.cbit);
 	es->ready = true;
 	return 0;
 }

@@ -103,6 +103,7 @@ struct sevm_vm {
 
 	const struct sevm_protect_ops *protect;
 	void *protect_data;		/* the backend's own */
+	u64 address_attributes;		/* bits of guest physical addresses that are none: the C-bit */
 
 	struct sevm_mem mem;
 	struct sevm_npt npt;

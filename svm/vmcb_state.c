@@ -194,7 +194,7 @@ static bool sregs_valid(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs)
 	if ((sregs->efer & EFER_LME) && (cr0 & X86_CR0_PG)) {
 		if (!(sregs->cr4 & X86_CR4_PAE) || !(sregs->efer & EFER_LMA))
 			return false;
-		if (sregs->cr3 >> vcpu->phys_bits)
+		if ((sregs->cr3 & ~vcpu->vm->address_attributes) >> vcpu->phys_bits)
 			return false;
 	} else if ((sregs->efer & EFER_LMA) || sregs->cs.l) {
 		return false;
