@@ -22,7 +22,7 @@ static const char usage[] =
 "  --cpus N              vCPUs, 1 to 128 (default 1)\n"
 "  --memory M            MiB, or with suffix M or G (default 256)\n"
 "  --protected           a SEV-ES guest (the default)\n"
-"  --plain               not one; MMIO then needs KVM's instruction emulator\n"
+"  --plain               not one\n"
 "  --policy P            of the SEV-ES launch (default 0x5: ES, no debugging)\n"
 "  --ghcb-version N      newest GHCB protocol to offer, 1 or 2\n"
 "  --irqchip kernel|split  where the IOAPIC is (default kernel)\n"
@@ -52,11 +52,13 @@ void note(const char *fmt, ...)
 	va_list args;
 
 	console_flush();
+	flockfile(stderr);
 	va_start(args, fmt);
 	fputs("sevm-run: ", stderr);
 	vfprintf(stderr, fmt, args);
 	fputc('\n', stderr);
 	va_end(args);
+	funlockfile(stderr);
 }
 
 void die(int status, const char *fmt, ...)

@@ -6,7 +6,7 @@
  *	RDI	the C-bit's mask, 0 in a plain guest
  *	RSI	number of vCPUs
  *	RDX	bytes of memory
- *	RSP	0x90000
+ *	RSP	0x1f000, with 20 KiB below it
  *	R8	a GHCB page, mapped shared		(SEV-ES only)
  *	R9	the AP page with the jump table	(SEV-ES only; firmware/ap.S)
  *

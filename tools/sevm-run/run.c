@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/sevm.h>
 
 #include "../firmware/firmware.h"
 #include "sevm-run.h"
@@ -130,6 +131,13 @@ static void internal_error(struct vcpu *vcpu)
 	size_t length = 0;
 	uint32_t i;
 
+	if (run->internal.suberror == SEVM_INTERNAL_ERROR_KILLED) {
+		vm_end(vcpu->vm, EXIT_HOST, "vCPU %u: sevm ended the VM: %.*s", vcpu->id,
+		       (int)sizeof(run->internal.data), (const char *)run->internal.data);
+		return;
+	}
+	if (assist(vcpu))
+		return;
 	for (i = 0; i < run->internal.ndata && i < 5; i++)
 		length += snprintf(data + length, sizeof(data) - length, " 0x%llx",
 				   (unsigned long long)run->internal.data[i]);

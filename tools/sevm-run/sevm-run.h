@@ -59,7 +59,7 @@ struct options {
 #define GPA_CMDLINE	0x11000ULL
 #define GPA_PAGE_TABLES	0x12000ULL	/* PML4, PDPT, 4 page directories, 1 table */
 #define GPA_BSP_STUB	0x19000ULL
-#define GPA_STACK_TOP	0x90000ULL	/* payloads only */
+#define GPA_STACK_TOP	0x1f000ULL	/* payloads only; below the GHCBs of 128 vCPUs */
 #define GPA_GHCB	0x9e000ULL	/* the APs' GHCBs lie below */
 #define GPA_AP_PAGE	0x9f000ULL
 #define GPA_LOW_END	0xa0000ULL
@@ -94,6 +94,7 @@ struct vm {
 	int dev;			/* /dev/sevm or /dev/kvm */
 	int fd;
 	int sev;			/* /dev/sev, or -1 */
+	bool sevm;			/* not KVM */
 	bool typed;			/* KVM_X86_SEV_ES_VM and INIT2 */
 	int run_size;
 	struct vcpu *vcpus;
@@ -184,6 +185,9 @@ void mmio_access(struct vm *vm, bool write, uint64_t gpa, uint32_t size,
 		 void *data);
 
 void port_input(const uint8_t *data, size_t size);
+
+/* assist.c */
+bool assist(struct vcpu *vcpu);
 
 /* irq.c */
 void irq_init(struct vm *vm);

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sevm.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,6 +26,8 @@
 #define CR4_PAE		(1u << 5)
 #define EFER_LME	(1u << 8)
 #define EFER_LMA	(1u << 10)
+
+#define APICBASE_X2APIC	(1u << 10)
 
 #define PTE_PRESENT	(1ULL << 0)
 #define PTE_WRITE	(1ULL << 1)
@@ -86,6 +89,8 @@ void vm_create(struct vm *vm, const struct options *opt)
 	vm->run_size = ioctl(vm->dev, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (vm->run_size < (int)sizeof(struct kvm_run))
 		die(EXIT_HOST, "KVM_GET_VCPU_MMAP_SIZE: %s", strerror(errno));
+
+	vm->sevm = ioctl(vm->dev, KVM_CHECK_EXTENSION, SEVM_CAP_AP_JUMP_TABLE) > 0;
 
 	/* Typed VMs with KVM_SEV_INIT2 came with Linux 6.10. */
 	if (opt->protected &&
@@ -277,6 +282,9 @@ void vm_set_vcpus(struct vm *vm, uint64_t rip)
 		    ioctl(vcpu->fd, KVM_GET_REGS, &vcpu->regs))
 			die(EXIT_HOST, "reading the registers of vCPU %u: %s",
 			    i, strerror(errno));
+		/* Without an emulator a plain guest cannot use an APIC in xAPIC mode. */
+		if (!vm->opt->protected)
+			vcpu->sregs.apic_base |= APICBASE_X2APIC;
 		if (!i) {
 			memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 			set_bsp(vm, vcpu, rip);
