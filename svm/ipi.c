@@ -126,7 +126,7 @@ static int deliver_lowest(struct sevm_vm *vm, struct sevm_vcpu *src,
 			candidates++;
 	}
 	if (!candidates)
-		return -1;
+		return 0;
 
 	skip = msg->vector % candidates;
 	sevm_for_each_vcpu(i, vcpu, vm) {
@@ -137,7 +137,7 @@ static int deliver_lowest(struct sevm_vm *vm, struct sevm_vcpu *src,
 		if (!skip--)
 			break;
 	}
-	return target ? sevm_ipi_accept(target, src, msg) : -1;
+	return target ? sevm_ipi_accept(target, src, msg) : 0;
 }
 
 /* The usual case, without a walk: vCPU n has APIC ID n. */
@@ -162,12 +162,12 @@ int sevm_apic_deliver(struct sevm_vm *vm, struct sevm_vcpu *src,
 	bool lowest = msg->delivery == SEVM_DELIVER_LOWEST || msg->lowest_hint;
 	struct sevm_vcpu *vcpu;
 	unsigned long i;
-	int ret = -1;
+	int ret = 0;
 
 	if (src)
 		sevm_count(src, ipis_sent);
 	if (!online)
-		return -1;
+		return 0;
 
 	vcpu = guess_target(vm, src, msg, online);
 	if (vcpu)
@@ -178,11 +178,8 @@ int sevm_apic_deliver(struct sevm_vm *vm, struct sevm_vcpu *src,
 		return deliver_lowest(vm, src, msg);
 
 	sevm_for_each_vcpu(i, vcpu, vm) {
-		if (!matches(vcpu, src, msg))
-			continue;
-		if (ret < 0)
-			ret = 0;
-		ret += sevm_ipi_accept(vcpu, src, msg);
+		if (matches(vcpu, src, msg))
+			ret += sevm_ipi_accept(vcpu, src, msg);
 	}
 	return ret;
 }

@@ -281,12 +281,9 @@ int sevm_irq_line(struct sevm_vm *vm, u32 gsi, bool level, int *status)
 
 int sevm_irq_signal_msi(struct sevm_vm *vm, const struct kvm_msi *msi)
 {
-	int ret;
-
 	if (vm->irqchip == SEVM_IRQCHIP_NONE || msi->flags || !msi_valid(vm, msi->address_hi))
 		return -EINVAL;
-	ret = sevm_apic_deliver_msi(vm, (u64)msi->address_hi << 32 | msi->address_lo, msi->data);
-	return ret < 0 ? -EPERM : ret;
+	return sevm_apic_deliver_msi(vm, (u64)msi->address_hi << 32 | msi->address_lo, msi->data);
 }
 
 void sevm_irq_ack_pin(struct sevm_vm *vm, u32 pin)
