@@ -157,7 +157,7 @@ static bool certify(uint8_t *cert, EVP_PKEY *own)
 /* Fresh keys, wrapped for the platform whose PDH certificate this is. */
 bool session_make(struct session *session, const uint8_t *pdh, uint32_t policy)
 {
-	uint8_t z[EC_BYTES], master[16], kek[16], kik[16], tk[32], policy_le[4];
+	uint8_t z[EC_BYTES], master[16], kek[16], kik[16], tk[32] = { 0 }, policy_le[4];
 	uint8_t *blob = session->blob;
 	EVP_PKEY *own = EVP_EC_gen("P-384");
 	bool ok;
