@@ -18,18 +18,25 @@
 
 #define NAME_SIZE	KVM_STATS_NAME_SIZE_SEVM
 
-/* A descriptor with room for its name: the ABI has it as a flexible array. */
+/*
+ * struct kvm_stats_desc with room for its name. Userspace sees a flexible array
+ * there; kernels since 6.12 see KVM's own 48 characters, older ones none.
+ */
 struct desc {
-	struct kvm_stats_desc desc;
+	u32 flags;
+	s16 exponent;
+	u16 size;
+	u32 offset;
+	u32 bucket_size;
 	char name[NAME_SIZE];
 };
 
+static_assert(offsetof(struct desc, name) == offsetof(struct kvm_stats_desc, name));
+
 #define COUNTER(n) {							\
-	.desc = {							\
-		.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | \
-			 KVM_STATS_BASE_POW10,				\
-		.size = 1,						\
-	},								\
+	.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |	\
+		 KVM_STATS_BASE_POW10,					\
+	.size = 1,							\
 	.name = #n,							\
 },
 
@@ -130,7 +137,7 @@ static void number_descs(struct desc *descs, u32 count)
 
 	/* Whoever comes first; the same values every time. */
 	for (i = 0; i < count; i++)
-		WRITE_ONCE(descs[i].desc.offset, i * sizeof(u64));
+		WRITE_ONCE(descs[i].offset, i * sizeof(u64));
 }
 
 int sevm_stat_vm_fd(struct sevm_vm *vm)
