@@ -127,11 +127,12 @@ SYM_FUNC_START(sevm_enter_plain)
 	mov	%r14, REG_R14(%rax)
 	mov	%r15, REG_R15(%rax)
 
-	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
-
 	mov	(%rsp), %rdi
 	mov	SEVM_DOOR_HOST(%rdi), %rax
 	vmload	%rax
+
+	/* It may count in the per-CPU area: not before GS base is the host's. */
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 
 	SWITCH_SPEC_CTRL from=SEVM_DOOR_GUEST_SPEC to=SEVM_DOOR_HOST_SPEC
 
