@@ -113,9 +113,14 @@ static bool take_request(struct sevm_vcpu *vcpu, enum sevm_request request)
 	return true;
 }
 
+/*
+ * Task work that is no signal waits for the way to userspace: the scheduler
+ * queues some every 100 ms (6.12), and a VMM that was sent no signal does not
+ * expect -EINTR. To run it here needs an export that is KVM's.
+ */
 static bool has_signal(void)
 {
-	return signal_pending(current) || task_work_pending(current);
+	return signal_pending(current);
 }
 
 static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
@@ -156,7 +161,7 @@ static bool wakes(struct sevm_vcpu *vcpu)
 static void sleep(struct sevm_vcpu *vcpu)
 {
 	/* A signal is seen at the top of the loop. */
-	wait_event_interruptible(vcpu->wait, wakes(vcpu) || task_work_pending(current));
+	wait_event_interruptible(vcpu->wait, wakes(vcpu));
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu))
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 }
@@ -343,7 +348,7 @@ static int wait_for_init(struct sevm_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 		return -EINTR;
-	wait_event_interruptible(vcpu->wait, wakes(vcpu) || task_work_pending(current));
+	wait_event_interruptible(vcpu->wait, wakes(vcpu));
 	if (READ_ONCE(vcpu->vm->dead))
 		return -EIO;
 	take_request(vcpu, SEVM_REQ_EVENT);
