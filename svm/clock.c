@@ -27,7 +27,8 @@
 
 static bool is_stable(void)
 {
-	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && !check_tsc_unstable();
+	return !check_tsc_unstable() && (boot_cpu_has(X86_FEATURE_CONSTANT_TSC) ||
+					 boot_cpu_has(X86_FEATURE_TSC_RELIABLE));
 }
 
 /* ns = ((cycles << shift) * mul) >> 32, the form of the guest's page. */

@@ -288,20 +288,19 @@ GET(apic)
 {
 	if (vcpu->apic)
 		return sevm_apic_msr_get(vcpu, index, data, host);
-	if (index != MSR_IA32_APICBASE)
-		return -EINVAL;
-	*data = vcpu->msrs->apic_base;
-	return 0;
+	if (index == MSR_IA32_APICBASE)
+		*data = vcpu->msrs->apic_base;
+	/* As KVM: a deadline for a timer that is not there is never set. */
+	return index == MSR_IA32_APICBASE || index == MSR_IA32_TSC_DEADLINE ? 0 : -EINVAL;
 }
 
 SET(apic)
 {
 	if (vcpu->apic)
 		return sevm_apic_msr_set(vcpu, index, data, host);
-	if (index != MSR_IA32_APICBASE)
-		return -EINVAL;
-	vcpu->msrs->apic_base = data;
-	return 0;
+	if (index == MSR_IA32_APICBASE)
+		vcpu->msrs->apic_base = data;
+	return index == MSR_IA32_APICBASE || index == MSR_IA32_TSC_DEADLINE ? 0 : -EINVAL;
 }
 
 /* Speculation */
