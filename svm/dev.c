@@ -157,7 +157,7 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_HAS_DEVICE_ATTR:
 		return device_attr(argp, cmd == KVM_GET_DEVICE_ATTR);
 	default:
-		return -ENOTTY;
+		return -EINVAL;		/* KVM's answer; a VM says -ENOTTY */
 	}
 }
 

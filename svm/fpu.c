@@ -215,7 +215,7 @@ int sevm_fpu_set_xsave(struct sevm_vcpu *vcpu, const void *in, u32 size)
 {
 	const struct xregs_state *new = in;
 	struct xregs_state *image = &vcpu->fpu->image;
-	u32 legacy_mxcsr = new->i387.mxcsr;
+	bool sse;
 	unsigned int i;
 
 	if (size < FXSAVE_SIZE + XSAVE_HDR_SIZE)
@@ -227,10 +227,15 @@ int sevm_fpu_set_xsave(struct sevm_vcpu *vcpu, const void *in, u32 size)
 	for (i = 0; i < ARRAY_SIZE(new->header.reserved); i++)
 		if (new->header.reserved[i])
 			return -EINVAL;
-	if (legacy_mxcsr & ~mxcsr_mask)
+	/* XRSTOR reads MXCSR even where the header says SSE is in its initial state. */
+	sse = new->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM);
+	if (sse && (new->i387.mxcsr & ~mxcsr_mask))
 		return -EINVAL;
 
-	memcpy(image, new, min(size, image_size));
+	unsafe_memcpy(image, new, min(size, image_size),
+		      /* it has image_size bytes, of which the type shows the first */);
+	if (!sse)
+		image->i387.mxcsr = MXCSR_DEFAULT_VALUE;
 	return 0;
 }
 

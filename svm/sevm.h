@@ -222,6 +222,7 @@ struct sevm_vcpu {
 	 * trap, or the VMCB of a plain guest. For CPUID and for GET_SREGS.
 	 */
 	u64 cr0, cr4, cr8, efer;
+	u64 cr0_hidden;			/* CD and NW, which the hardware is not given */
 
 	/* Waiting and waking */
 	wait_queue_head_t wait;

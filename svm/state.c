@@ -270,7 +270,7 @@ long sevm_state_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, void __user *arg
 		if (row->cmd == cmd)
 			break;
 	if (row == rows + ARRAY_SIZE(rows))
-		return -ENOTTY;
+		return -EINVAL;		/* KVM's answer to an unknown vCPU ioctl */
 
 	data = kzalloc(_IOC_SIZE(cmd), GFP_KERNEL_ACCOUNT);
 	if (!data)

@@ -203,7 +203,7 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (vm->mm != current->mm || READ_ONCE(vm->dead))
 		return -EIO;
 	if (_IOC_TYPE(cmd) != KVMIO && _IOC_TYPE(cmd) != SEVM_IO)
-		return -ENOTTY;
+		return -EINVAL;
 
 	/* Reads counters alone, and must not wait for KVM_RUN. */
 	if (cmd == KVM_GET_STATS_FD)

@@ -133,13 +133,13 @@ static void reset_save(struct sevm_vcpu *vcpu)
 	reset_segment(&s->ds, 0x93);
 	reset_segment(&s->fs, 0x93);
 	reset_segment(&s->gs, 0x93);
-	reset_segment(&s->cs, 0x9b);
+	reset_segment(&s->cs, 0x9a);
 	s->cs.selector = 0xf000;
 	s->cs.base = 0xffff0000;
 	reset_segment(&s->gdtr, 0);
 	reset_segment(&s->idtr, 0);
 	reset_segment(&s->ldtr, 0x82);
-	reset_segment(&s->tr, 0x8b);
+	reset_segment(&s->tr, 0x83);
 
 	s->cpl = 0;
 	s->efer = EFER_SVME;
@@ -160,8 +160,8 @@ static void reset_save(struct sevm_vcpu *vcpu)
  * INIT keeps what the architecture says it keeps: of the save area only the
  * MSRs, which reset_save() leaves alone; and of a protected guest its VMSA and
  * GHCB. CR0 after RESET has CD and NW set; a
- * guest under nested paging runs without them from the start, because with
- * them it would run uncached.
+ * guest under nested paging runs without them, because with them it would run
+ * uncached. They are shown to userspace until the guest writes CR0.
  */
 void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init)
 {
@@ -188,6 +188,7 @@ void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init)
 	vcpu->asid = 0;
 	vcpu->asid_generation = 0;
 	vcpu->cr0 = X86_CR0_ET;
+	vcpu->cr0_hidden = init ? vcpu->cr0_hidden : X86_CR0_CD | X86_CR0_NW;
 	vcpu->cr4 = 0;
 	vcpu->cr8 = 0;
 	vcpu->efer = 0;
@@ -380,6 +381,8 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 		if (vcpu->apic)
 			sevm_apic_set_cr8(vcpu, cr8);
 	}
+	if (vcpu->cr0 != vmcb->save.cr0)
+		vcpu->cr0_hidden = 0;
 	vcpu->cr0 = vmcb->save.cr0;
 	vcpu->cr4 = vmcb->save.cr4;
 	vcpu->efer = vmcb->save.efer & ~EFER_SVME;

@@ -143,7 +143,7 @@ void sevm_vmcb_get_sregs(struct sevm_vcpu *vcpu, struct kvm_sregs *sregs)
 	sregs->idt.base = s->idtr.base;
 	sregs->idt.limit = s->idtr.limit;
 
-	sregs->cr0 = s->cr0;
+	sregs->cr0 = s->cr0 | vcpu->cr0_hidden;
 	sregs->cr2 = s->cr2;
 	sregs->cr3 = s->cr3;
 	sregs->cr4 = s->cr4;
@@ -236,7 +236,8 @@ int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs)
 
 	s->cr2 = sregs->cr2;
 	s->cr3 = sregs->cr3;
-	s->cr0 = (sregs->cr0 & CR0_WRITABLE & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET;
+	vcpu->cr0_hidden = sregs->cr0 & (X86_CR0_CD | X86_CR0_NW);
+	s->cr0 = (sregs->cr0 & CR0_WRITABLE & ~vcpu->cr0_hidden) | X86_CR0_ET;
 	s->cr4 = sregs->cr4;
 	s->efer = sregs->efer | EFER_SVME;
 	vcpu->cr0 = s->cr0;
