@@ -64,11 +64,15 @@ static size_t group_of(const char *name)
 	return GROUPS;
 }
 
-/* Under "VMGEXITs" nobody needs to read it again. */
+/* What the group's label says need not be said again. */
 static const char *short_name(const char *name)
 {
 	if (!strcmp(name, "vmgexit"))
 		return "all";
+	if (!strcmp(name, "mmio_markers"))
+		return "made";
+	if (!strcmp(name, "mmio_markers_zapped"))
+		return "zapped";
 	return strncmp(name, "vmgexit_", 8) ? name : name + 8;
 }
 
