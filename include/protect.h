@@ -16,7 +16,7 @@
 
 struct sevm_vm;
 struct sevm_vcpu;
-struct kvm_enc_region;
+struct page;
 
 /**
  * enum sevm_result - what became of an exit
@@ -55,6 +55,8 @@ enum sevm_access {
  * @vcpu_free: undo @vcpu_init; the vCPU is in no list and on no CPU.
  * @vcpu_reset: put what the backend keeps back to power-on (@init false) or
  *	INIT state (@init true). vcpu->mutex held.
+ * @memory_acquire: pages were just pinned as guest memory: push out what caches
+ *	hold of them from before. Process context.
  * @memory_release: pages of guest memory are about to be unpinned: flush what
  *	they hold in caches under the guest's key. Process context, may sleep.
  *
@@ -93,6 +95,7 @@ struct sevm_protect_ops {
 	int (*vcpu_init)(struct sevm_vcpu *vcpu);
 	void (*vcpu_free)(struct sevm_vcpu *vcpu);
 	void (*vcpu_reset)(struct sevm_vcpu *vcpu, bool init);
+	void (*memory_acquire)(struct sevm_vm *vm, struct page **pages, unsigned int n);
 	void (*memory_release)(struct sevm_vm *vm);
 
 	int (*pre_run)(struct sevm_vcpu *vcpu);

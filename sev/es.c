@@ -224,6 +224,18 @@ static void vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 }
 
 /*
+ * What the VMM, or the kernel when it zeroed them, left in caches must not be
+ * written back over what the guest writes under its own tag.
+ */
+static void memory_acquire(struct sevm_vm *vm, struct page **pages, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		sevm_es_flush_range(page_address(pages[i]), PAGE_SIZE);
+}
+
+/*
  * Lines that carry the guest's tag must not be written back into pages that
  * have a new owner. CLFLUSH would not find them.
  */
@@ -372,6 +384,7 @@ const struct sevm_protect_ops sevm_es_ops = {
 	.vcpu_init		= vcpu_init,
 	.vcpu_free		= vcpu_free,
 	.vcpu_reset		= vcpu_reset,
+	.memory_acquire		= memory_acquire,
 	.memory_release		= memory_release,
 	.pre_run		= pre_run,
 	.prepare_entry		= prepare_entry,

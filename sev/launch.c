@@ -157,6 +157,21 @@ struct page **sevm_launch_pin(u64 uaddr, u64 len, bool write, unsigned long *n)
 	return IS_ERR(pages) ? ERR_PTR(-ENOMEM) : pages;
 }
 
+/*
+ * Memory that the firmware encrypts. What is encrypted is bound to where it is:
+ * the guest's pages must not move from now on, even if the VMM has not
+ * registered them. So first the pins that may move a page, and that last.
+ */
+static struct page **pin_guest(struct sevm_vm *vm, u64 uaddr, u64 len,
+			       unsigned long *n)
+{
+	if (!len || uaddr + len < uaddr)
+		return ERR_PTR(-EINVAL);
+	if (sevm_mem_pin_slots(vm, uaddr, len))
+		return ERR_PTR(-ENOMEM);
+	return sevm_launch_pin(uaddr, len, true, n);
+}
+
 static void flush_pages(struct page **pages, unsigned long n)
 {
 	unsigned long i;
@@ -272,7 +287,7 @@ static int launch_update_data(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 
 	if (copy_from_user(&params, u64_to_user_ptr(cmd->data), sizeof(params)))
 		return -EFAULT;
-	pages = sevm_launch_pin(params.uaddr, params.len, true, &n);
+	pages = pin_guest(vm, params.uaddr, params.len, &n);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	/* The firmware encrypts in place. */
@@ -409,7 +424,7 @@ static int launch_secret(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 
 	if (copy_from_user(&params, u64_to_user_ptr(cmd->data), sizeof(params)))
 		return -EFAULT;
-	pages = sevm_launch_pin(params.guest_uaddr, params.guest_len, true, &n);
+	pages = pin_guest(vm, params.guest_uaddr, params.guest_len, &n);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	flush_pages(pages, n);

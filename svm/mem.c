@@ -50,8 +50,6 @@ int sevm_mem_reg_region(struct sevm_vm *vm, const struct kvm_enc_region *region)
 		/* KVM knows one reason for memory that cannot be pinned. */
 		return ret == -EINTR ? ret : -ENOMEM;
 	}
-	/* What the VMM wrote must not come out of a cache over the guest's data. */
-	vm->protect->memory_release(vm);
 
 	mutex_lock(&vm->mem.lock);
 	list_add_tail(&new->list, &vm->mem.regions);

@@ -80,6 +80,22 @@ static void uncharge(struct sevm_pins *pins, u64 n)
 	spin_unlock(&mem->charge_lock);
 }
 
+/*
+ * Before 6.2, a pin for reading that breaks COW needs FOLL_FORCE, which also
+ * gets at memory that userspace may not read. Not for a guest.
+ */
+static bool is_readable(u64 uaddr)
+{
+	struct page *page;
+
+	if (SEVM_FOLL_READ == FOLL_LONGTERM)
+		return true;
+	if (get_user_pages_fast(uaddr, 1, 0, &page) != 1)
+		return false;
+	put_page(page);
+	return true;
+}
+
 /* n pages at uaddr or none. Charged. */
 static int pin_pages(struct sevm_pins *pins, u64 uaddr, unsigned int n,
 		     bool write, struct page **pages)
@@ -89,6 +105,8 @@ static int pin_pages(struct sevm_pins *pins, u64 uaddr, unsigned int n,
 	int ret;
 
 	if (WARN_ON_ONCE(current->mm != pins->vm->mm))
+		return -EFAULT;
+	if (!write && !is_readable(uaddr))
 		return -EFAULT;
 
 	ret = charge(pins, n);
@@ -110,6 +128,7 @@ static int pin_pages(struct sevm_pins *pins, u64 uaddr, unsigned int n,
 		}
 		done += ret;
 	}
+	pins->vm->protect->memory_acquire(pins->vm, pages, n);
 	return 0;
 
 err_unpin:

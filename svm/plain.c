@@ -24,6 +24,10 @@ static void vm_nothing(struct sevm_vm *vm)
 {
 }
 
+static void memory_acquire(struct sevm_vm *vm, struct page **pages, unsigned int n)
+{
+}
+
 static int vcpu_init(struct sevm_vcpu *vcpu)
 {
 	return 0;
@@ -119,6 +123,7 @@ const struct sevm_protect_ops sevm_plain_ops = {
 	.vcpu_init = vcpu_init,
 	.vcpu_free = vcpu_nothing,
 	.vcpu_reset = vcpu_reset,
+	.memory_acquire = memory_acquire,
 	.memory_release = vm_nothing,
 	.pre_run = pre_run,
 	.prepare_entry = prepare_entry,

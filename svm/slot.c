@@ -361,6 +361,27 @@ int sevm_slots_init(struct sevm_vm *vm)
 	return 0;
 }
 
+int sevm_mem_pin_slots(struct sevm_vm *vm, u64 uaddr, u64 len)
+{
+	u64 first = uaddr >> PAGE_SHIFT, last = (uaddr + len - 1) >> PAGE_SHIFT, at;
+	int idx = sevm_mem_enter(vm), ret = 0;
+	struct sevm_slots *slots = slots_of(vm);
+	struct sevm_pin pin;
+	unsigned int i;
+
+	for (i = 0; i < slots->n && !ret; i++) {
+		struct sevm_pins *pins = &slots->slot[i]->pins;
+		u64 start = pins->uaddr >> PAGE_SHIFT, end = start + pins->npages;
+
+		for (at = max(first, start); at < end && at <= last && !ret; at++) {
+			ret = sevm_pins_get(pins, at - start, false, &pin);
+			cond_resched();
+		}
+	}
+	sevm_mem_leave(vm, idx);
+	return ret;
+}
+
 void sevm_slots_destroy(struct sevm_vm *vm)
 {
 	struct sevm_slots *slots = rcu_dereference_protected(vm->mem.slots, true);
