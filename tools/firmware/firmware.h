@@ -42,7 +42,9 @@
 #define GHCB_OUR_MAX_VERSION	2
 
 #ifdef __ASSEMBLER__
-#define VMGEXIT		rep; vmmcall
+.macro VMGEXIT
+	rep; vmmcall
+.endm
 #else
 extern const unsigned char sevm_firmware_bsp[], sevm_firmware_bsp_end[];
 extern const unsigned char sevm_firmware_ap[], sevm_firmware_ap_end[];

@@ -23,11 +23,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "util.h"
+
 #define MSR_VM_CR		0xc0010114
-#define VM_CR_SVMDIS		(1u << 4)
+#define VM_CR_SVMDIS		BIT(4)
 #define MSR_SYSCFG		0xc0010010
-#define SYSCFG_MEM_ENCRYPT	(1u << 23)
-#define SYSCFG_SNP		(1u << 24)
+#define SYSCFG_MEM_ENCRYPT	BIT(23)
+#define SYSCFG_SNP		BIT(24)
 
 /* What a missing thing costs. */
 enum need {
@@ -38,21 +40,34 @@ enum need {
 
 static bool lacks_es, lacks_all, quiet;
 
-__attribute__((format(printf, 4, 5)))
-static void say(bool good, enum need need, const char *what, const char *fmt, ...)
+static __printf(2, 3) void have(const char *what, const char *fmt, ...)
 {
-	const char *mark = good ? "ok" : need == NOTHING ? "--" : "no";
 	va_list args;
 
-	lacks_all |= !good && need == ALL;
-	lacks_es |= !good && need != NOTHING;
 	if (quiet)
 		return;
-	printf("%s  %-22s ", mark, what);
+	printf("ok  %-22s ", what);
 	va_start(args, fmt);
 	vprintf(fmt, args);
 	va_end(args);
 	putchar('\n');
+}
+
+/* The reason is formatted; what to do about it is @todo. */
+static __printf(4, 5) void lack(enum need need, const char *what, const char *todo,
+				const char *fmt, ...)
+{
+	va_list args;
+
+	lacks_all |= need == ALL;
+	lacks_es |= need != NOTHING;
+	if (quiet)
+		return;
+	printf("%s  %-22s ", need == NOTHING ? "--" : "no", what);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf(": %s\n", todo);
 }
 
 /* --- the processor ----------------------------------------------------------------- */
@@ -92,10 +107,10 @@ static bool check_vendor(void)
 	memcpy(vendor + 4, &r.edx, 4);
 	memcpy(vendor + 8, &r.ecx, 4);
 	if (strcmp(vendor, "AuthenticAMD") && strcmp(vendor, "HygonGenuine")) {
-		say(false, ALL, "processor", "%s: sevm needs AMD-V, that is an AMD processor", vendor);
+		lack(ALL, "processor", "sevm needs AMD-V, that is an AMD processor", "%s", vendor);
 		return false;
 	}
-	say(true, ALL, "processor", "%s", vendor);
+	have("processor", "%s", vendor);
 	return true;
 }
 
@@ -103,16 +118,17 @@ static bool check_svm(void)
 {
 	uint64_t vm_cr;
 
-	if (!(cpuid(0x80000001).ecx & 1u << 2)) {
-		say(false, ALL, "SVM", "CPUID does not show it: turn SVM on in the firmware's set-up, or use a host with nested virtualisation");
+	if (!(cpuid(0x80000001).ecx & BIT(2))) {
+		lack(ALL, "SVM", "turn it on in the firmware's set-up; a VM needs nesting",
+		     "not in CPUID");
 		return false;
 	}
 	if (!read_msr(MSR_VM_CR, &vm_cr))
-		say(true, ALL, "SVM", "in CPUID; whether the firmware disabled it is not known (modprobe msr, as root)");
+		have("SVM", "in CPUID; to see if it is disabled, modprobe msr, as root");
 	else if (vm_cr & VM_CR_SVMDIS)
-		say(false, ALL, "SVM", "disabled by the firmware (VM_CR.SVMDIS): turn SVM on in its set-up");
+		lack(ALL, "SVM", "turn it on in the firmware's set-up", "disabled (VM_CR)");
 	else
-		say(true, ALL, "SVM", "enabled by the firmware");
+		have("SVM", "enabled by the firmware");
 	return true;
 }
 
@@ -124,58 +140,65 @@ static void check_svm_features(void)
 		const char *name, *why;
 	} features[] = {
 		{ 0, ALL, "nested paging", "all guests' memory is mapped with it" },
-		{ 3, ES, "next RIP", "the hardware must advance RIP: a SEV-ES guest's is hidden" },
+		{ 3, ES, "next RIP", "a SEV-ES guest's RIP is advanced by the hardware only" },
 		{ 7, ES, "decode assists", "SEV-ES exits are decoded by the hardware" },
 		{ 6, ES, "flush by ASID", "a SEV-ES guest keeps its ASID" },
 	};
 	uint32_t edx = cpuid(0x8000000a).edx;
 	size_t i;
 
-	for (i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-		if (edx & 1u << features[i].bit)
-			say(true, features[i].need, features[i].name, "present");
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		if (edx & BIT(features[i].bit))
+			have(features[i].name, "present");
 		else
-			say(false, features[i].need, features[i].name, "absent: %s", features[i].why);
+			lack(features[i].need, features[i].name, features[i].why, "absent");
 	}
+}
+
+/* MMIO of a SEV-ES guest needs a reserved bit in the nested page tables. */
+static void check_reserved_bits(uint32_t ebx)
+{
+	uint32_t cbit = ebx & 0x3f, reduction = ebx >> 6 & 0x3f;
+	uint32_t raw = cpuid(0x80000008).eax & 0xff, first = raw - reduction;
+
+	first += first == cbit;
+	if (first <= 51)
+		have("reserved address bits", "%u to 51 of %u (C-bit %u, reduction %u)",
+		     first, raw, cbit, reduction);
+	else
+		lack(ES, "reserved address bits",
+		     "MMIO cannot be reflected; lower the address width in the firmware's set-up",
+		     "none (%u bits, C-bit %u, reduction %u)", raw, cbit, reduction);
 }
 
 static void check_sev(void)
 {
 	struct regs r = cpuid(0x8000001f);
-	uint32_t cbit = r.ebx & 0x3f, reduction = r.ebx >> 6 & 0x3f;
-	uint32_t raw = cpuid(0x80000008).eax & 0xff, bits, first;
 	uint64_t syscfg;
 
-	if (!(r.eax & 1u << 1)) {
-		say(false, ES, "SEV", "not in CPUID: this processor (an EPYC is needed) or its firmware's set-up lacks it");
+	if (!(r.eax & BIT(1))) {
+		lack(ES, "SEV", "an EPYC is needed, with SEV on in the firmware's set-up",
+		     "not in CPUID");
 		return;
 	}
-	say(true, ES, "SEV", "ASIDs 1 to %u", r.ecx);
-	if (!(r.eax & 1u << 3)) {
-		say(false, ES, "SEV-ES", "not in CPUID: an EPYC 7002 or newer is needed");
+	have("SEV", "ASIDs 1 to %u", r.ecx);
+	if (!(r.eax & BIT(3))) {
+		lack(ES, "SEV-ES", "an EPYC 7002 or newer is needed", "not in CPUID");
 		return;
 	}
 	if (r.edx > 1)
-		say(true, ES, "SEV-ES", "ASIDs 1 to %u", r.edx - 1);
+		have("SEV-ES", "ASIDs 1 to %u", r.edx - 1);
 	else
-		say(false, ES, "SEV-ES", "no ASIDs left for it: raise \"minimum SEV non-ES ASID\" in the firmware's set-up");
+		lack(ES, "SEV-ES", "raise \"minimum SEV non-ES ASID\" in the firmware's set-up",
+		     "no ASIDs left for it");
 
 	if (!read_msr(MSR_SYSCFG, &syscfg))
-		say(false, NOTHING, "memory encryption", "SYSCFG cannot be read (modprobe msr, as root)");
+		lack(NOTHING, "memory encryption", "modprobe msr, as root", "unknown");
 	else if (syscfg & SYSCFG_MEM_ENCRYPT)
-		say(true, ES, "memory encryption", "on (SYSCFG)");
+		have("memory encryption", "on (SYSCFG)");
 	else
-		say(false, ES, "memory encryption", "off: turn on SMEE (or \"transparent SME\") in the firmware's set-up");
-
-	/* MMIO of a SEV-ES guest needs a reserved bit in the nested page tables. */
-	bits = raw - reduction;
-	first = bits == cbit ? bits + 1 : bits;
-	if (first <= 51)
-		say(true, ES, "reserved address bits", "%u to 51 of %u (C-bit %u, reduction %u)",
-		    first, raw, cbit, reduction);
-	else
-		say(false, ES, "reserved address bits", "none (%u bits, C-bit %u, reduction %u): MMIO cannot be reflected; lower the address width in the firmware's set-up",
-		    raw, cbit, reduction);
+		lack(ES, "memory encryption", "turn SMEE on in the firmware's set-up", "off");
+	check_reserved_bits(r.ebx);
 }
 
 /* --- the kernel --------------------------------------------------------------------- */
@@ -210,18 +233,18 @@ static void check_kernel(void)
 	char path[256];
 
 	uname(&u);
-	sscanf(u.release, "%u.%u", &major, &minor);
-	if (major > 6 || (major == 6 && minor >= 1))
-		say(true, ALL, "kernel", "%s", u.release);
+	if (sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	    (major > 6 || (major == 6 && minor >= 1)))
+		have("kernel", "%s", u.release);
 	else
-		say(false, ALL, "kernel", "%s: sevm needs Linux 6.1 or newer", u.release);
+		lack(ALL, "kernel", "sevm needs Linux 6.1 or newer", "%s", u.release);
 
 	snprintf(path, sizeof(path), "/lib/modules/%s/build/Makefile", u.release);
 	if (exists(path))
-		say(true, NOTHING, "kernel headers", "/lib/modules/%s/build", u.release);
+		have("kernel headers", "/lib/modules/%s/build", u.release);
 	else
-		say(false, NOTHING, "kernel headers", "not installed: to build sevm, apt-get install linux-headers-%s",
-		    u.release);
+		lack(NOTHING, "kernel headers", "to build, apt-get install linux-headers-amd64",
+		     "not installed for %s", u.release);
 }
 
 static void check_signing(void)
@@ -233,10 +256,11 @@ static void check_signing(void)
 	read_line("/sys/module/module/parameters/sig_enforce", enforce, sizeof(enforce));
 	locked = strstr(line, "[integrity]") || strstr(line, "[confidentiality]");
 	if (locked || enforce[0] == 'Y')
-		say(false, NOTHING, "module signing", "enforced (%s): sign sevm.ko with an enrolled key (mokutil), or turn Secure Boot off",
-		    locked ? "lockdown" : "module.sig_enforce");
+		lack(NOTHING, "module signing",
+		     "sign sevm.ko with an enrolled key (mokutil), or turn Secure Boot off",
+		     "enforced by %s", locked ? "lockdown" : "module.sig_enforce");
 	else
-		say(true, NOTHING, "module signing", "unsigned modules are accepted");
+		have("module signing", "unsigned modules are accepted");
 }
 
 /* How many users a module has; -1: not loaded. */
@@ -259,13 +283,15 @@ static void check_kvm(void)
 
 	read_line("/sys/module/kvm/parameters/enable_virt_at_load", eager, sizeof(eager));
 	if (users < 0)
-		say(true, ALL, "kvm_amd", "not loaded");
+		have("kvm_amd", "not loaded");
 	else if (users > 0)
-		say(false, ALL, "kvm_amd", "in use by %d: end its VMs first, two hypervisors cannot share the CPUs", users);
+		lack(ALL, "kvm_amd", "end its VMs: two hypervisors cannot share the CPUs",
+		     "in use by %d", users);
 	else if (eager[0] == 'Y')
-		say(false, ALL, "kvm_amd", "holds SVM from its load on: rmmod kvm_amd, or modprobe kvm enable_virt_at_load=0");
+		lack(ALL, "kvm_amd", "rmmod kvm_amd, or modprobe kvm enable_virt_at_load=0",
+		     "holds the CPUs' SVM, used or not");
 	else
-		say(true, ALL, "kvm_amd", "loaded, idle");
+		have("kvm_amd", "loaded, idle");
 }
 
 static void check_module(void)
@@ -273,16 +299,16 @@ static void check_module(void)
 	int fd;
 
 	if (module_users("sevm") < 0) {
-		say(false, NOTHING, "sevm", "not loaded: insmod sevm.ko");
+		lack(NOTHING, "sevm", "insmod sevm.ko", "not loaded");
 		return;
 	}
 	fd = open("/dev/sevm", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		say(false, NOTHING, "sevm", "loaded, but /dev/sevm: %s", strerror(errno));
-	else
-		say(true, NOTHING, "sevm", "loaded, /dev/sevm opens");
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0) {
+		lack(NOTHING, "sevm", strerror(errno), "loaded, but /dev/sevm does not open");
+		return;
+	}
+	have("sevm", "loaded, /dev/sevm opens");
+	close(fd);
 }
 
 /* --- the secure processor -------------------------------------------------------------- */
@@ -296,16 +322,17 @@ static void platform_status(int fd)
 	};
 
 	if (ioctl(fd, SEV_ISSUE_CMD, &cmd)) {
-		say(false, ES, "SEV firmware", "PLATFORM_STATUS: %s (firmware error 0x%x); see dmesg | grep ccp",
-		    strerror(errno), cmd.error);
+		lack(ES, "SEV firmware", "see dmesg | grep ccp", "no answer, %s (error 0x%x)",
+		     strerror(errno), cmd.error);
 		return;
 	}
-	say(true, ES, "SEV firmware", "API %u.%u build %u, %s, %u guests",
-	    status.api_major, status.api_minor, status.build,
-	    status.state < 3 ? states[status.state] : "in an unknown state",
-	    status.guest_count);
+	have("SEV firmware", "API %u.%u build %u, %s, %u guests",
+	     status.api_major, status.api_minor, status.build,
+	     status.state < ARRAY_SIZE(states) ? states[status.state] : "in an unknown state",
+	     status.guest_count);
 	if (status.state && !(status.flags & SEV_STATUS_FLAGS_CONFIG_ES))
-		say(false, ES, "SEV firmware: ES", "initialised without SEV-ES: reload ccp with no guest running");
+		lack(ES, "SEV firmware", "reload ccp while no guest runs",
+		     "initialised without SEV-ES");
 }
 
 static void check_psp(void)
@@ -313,23 +340,26 @@ static void check_psp(void)
 	uint64_t syscfg;
 	int fd;
 
-	/* Newer firmware refuses SEV-ES guests beside SNP (AMD-SB-3023). */
+	/* AMD-SB-3023 */
 	if (read_msr(MSR_SYSCFG, &syscfg) && (syscfg & SYSCFG_SNP))
-		say(false, NOTHING, "SEV-SNP", "on: newer firmware then refuses SEV-ES guests; boot without SNP");
+		lack(NOTHING, "SEV-SNP", "boot without it if SEV-ES guests do not start",
+		     "on, and newer firmware then refuses SEV-ES");
 
 	fd = open("/dev/sev", O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
-		say(true, ES, "/dev/sev", "opens");
+		have("/dev/sev", "opens");
 		platform_status(fd);
 		close(fd);
-		return;
+	} else if (errno == EACCES) {
+		lack(NOTHING, "/dev/sev", "run this as root to see more", "%s", strerror(errno));
+	} else if (errno != ENOENT) {
+		lack(ES, "/dev/sev", "see dmesg | grep ccp", "%s", strerror(errno));
+	} else if (module_users("ccp") < 0) {
+		lack(ES, "/dev/sev", "modprobe ccp", "absent");
+	} else {
+		lack(ES, "/dev/sev", "see dmesg | grep ccp",
+		     "ccp is loaded, but found no secure processor with SEV");
 	}
-	if (errno == ENOENT)
-		say(false, ES, "/dev/sev", "absent: %s", module_users("ccp") < 0 ?
-		    "modprobe ccp" : "ccp is loaded but found no secure processor with SEV (dmesg | grep ccp)");
-	else
-		say(false, errno == EACCES ? NOTHING : ES, "/dev/sev", "%s%s", strerror(errno),
-		    errno == EACCES ? ": run this as root to see more" : "");
 }
 
 static void check_memlock(void)
@@ -337,12 +367,14 @@ static void check_memlock(void)
 	struct rlimit limit;
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || !geteuid())
-		say(true, NOTHING, "locked memory", "%s", geteuid() ? "unlimited" :
-		    "unlimited (root)");
+	if (!geteuid())
+		have("locked memory", "unlimited for root");
+	else if (limit.rlim_cur == RLIM_INFINITY)
+		have("locked memory", "unlimited");
 	else
-		say(false, NOTHING, "locked memory", "at most %llu MiB: a SEV-ES guest's memory is pinned; raise `ulimit -l` above it",
-		    (unsigned long long)limit.rlim_cur >> 20);
+		lack(NOTHING, "locked memory",
+		     "a SEV-ES guest's memory is pinned: raise `ulimit -l` above its size",
+		     "at most %llu MiB", (unsigned long long)limit.rlim_cur >> 20);
 }
 
 static const char usage[] =
@@ -378,9 +410,13 @@ int main(int argc, char **argv)
 	check_kvm();
 	check_module();
 	check_memlock();
-	if (!quiet)
-		puts(lacks_all ? "This host cannot run guests with sevm." :
-		     lacks_es ? "This host can run plain guests with sevm, no SEV-ES guests." :
-		     "This host can run SEV-ES guests with sevm.");
-	return lacks_all ? 2 : lacks_es ? 1 : 0;
+	if (quiet)
+		return lacks_all ? 2 : lacks_es;
+	if (lacks_all)
+		puts("This host cannot run guests with sevm.");
+	else if (lacks_es)
+		puts("This host can run plain guests with sevm, no SEV-ES guests.");
+	else
+		puts("This host can run SEV-ES guests with sevm.");
+	return lacks_all ? 2 : lacks_es;
 }

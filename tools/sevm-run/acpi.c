@@ -9,8 +9,6 @@
 
 #include "sevm-run.h"
 
-#define PACKED	__attribute__((packed))
-
 struct header {
 	char signature[4];
 	uint32_t length;
@@ -21,7 +19,7 @@ struct header {
 	uint32_t oem_revision;
 	char creator_id[4];
 	uint32_t creator_revision;
-} PACKED;
+} __packed;
 
 struct rsdp {
 	char signature[8];
@@ -33,7 +31,7 @@ struct rsdp {
 	uint64_t xsdt;
 	uint8_t checksum_all;
 	uint8_t reserved[3];
-} PACKED;
+} __packed;
 
 struct address {
 	uint8_t space;			/* 1: port */
@@ -41,7 +39,7 @@ struct address {
 	uint8_t offset;
 	uint8_t access;			/* 1, 2, 3: 1, 2, 4 bytes */
 	uint64_t address;
-} PACKED;
+} __packed;
 
 struct fadt {
 	struct header header;
@@ -69,7 +67,7 @@ struct fadt {
 	struct address x_pm1a_event, x_pm1b_event, x_pm1a_control, x_pm1b_control;
 	struct address x_pm2_control, x_pm_timer, x_gpe0, x_gpe1;
 	struct address sleep_control, sleep_status;
-} PACKED;
+} __packed;
 
 struct facs {
 	char signature[4];
@@ -78,37 +76,37 @@ struct facs {
 	uint64_t x_waking_vector;
 	uint8_t version;
 	uint8_t reserved[31];
-} PACKED;
+} __packed;
 
 struct madt {
 	struct header header;
 	uint32_t apic_base;
 	uint32_t flags;
-} PACKED;
+} __packed;
 
 struct madt_cpu {
 	uint8_t type, length, processor, apic_id;
 	uint32_t flags;
-} PACKED;
+} __packed;
 
 struct madt_ioapic {
 	uint8_t type, length, id, reserved;
 	uint32_t address;
 	uint32_t gsi_base;
-} PACKED;
+} __packed;
 
 struct madt_override {
 	uint8_t type, length, bus, source;
 	uint32_t gsi;
 	uint16_t flags;
-} PACKED;
+} __packed;
 
-#define BOOT_NO_VGA		(1u << 2)
-#define BOOT_NO_RTC		(1u << 5)
-#define FLAG_WBINVD		(1u << 0)
-#define FLAG_NO_POWER_BUTTON	(1u << 4)
-#define FLAG_NO_SLEEP_BUTTON	(1u << 5)
-#define FLAG_RESET		(1u << 10)
+#define BOOT_NO_VGA		BIT(2)
+#define BOOT_NO_RTC		BIT(5)
+#define FLAG_WBINVD		BIT(0)
+#define FLAG_NO_POWER_BUTTON	BIT(4)
+#define FLAG_NO_SLEEP_BUTTON	BIT(5)
+#define FLAG_RESET		BIT(10)
 #define MPS_EDGE_HIGH		0x5
 #define MPS_LEVEL_HIGH		0xd
 
@@ -196,9 +194,10 @@ static uint64_t put_fadt(struct tables *t, uint64_t dsdt, uint64_t facs)
 	uint64_t gpa;
 	struct fadt *f = put(t, sizeof(*f), 16, &gpa);
 
-	_Static_assert(sizeof(*f) == 268, "FADT of ACPI 5.0");
+	static_assert(sizeof(*f) == 268, "FADT of ACPI 5.0");
 	f->facs = facs;
-	f->dsdt = f->x_dsdt = dsdt;
+	f->dsdt = dsdt;
+	f->x_dsdt = dsdt;
 	f->sci = 9;
 	f->pm1a_event = 0x600;
 	f->pm1_event_length = 4;

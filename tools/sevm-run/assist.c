@@ -84,7 +84,8 @@ static bool decode(struct access *a, const uint8_t *insn, size_t size)
 		a->size = word;
 		break;
 	case 0x8a:			/* MOV r8, r/m8 */
-		a->size = a->target = 1;
+		a->size = 1;
+		a->target = 1;
 		break;
 	case 0x8b:			/* MOV r, r/m */
 		a->size = word;

@@ -61,7 +61,7 @@ static void topology(struct kvm_cpuid2 *cpuid, unsigned int id, unsigned int cpu
 	e = entry(cpuid, 1, 0, false);
 	e->ebx = (e->ebx & 0x0000ffff) | cpus << 16 | id << 24;
 	if (cpus > 1)
-		e->edx |= 1u << 28;			/* HTT */
+		e->edx |= BIT(28);			/* HTT */
 
 	if (entry(cpuid, 0, 0, false)->eax >= 0xb) {
 		e = entry(cpuid, 0xb, 0, true);
@@ -87,6 +87,14 @@ static void topology(struct kvm_cpuid2 *cpuid, unsigned int id, unsigned int cpu
 	e->ecx = shift << 12 | (cpus - 1);
 }
 
+static void clear(struct kvm_cpuid_entry2 *e)
+{
+	e->eax = 0;
+	e->ebx = 0;
+	e->ecx = 0;
+	e->edx = 0;
+}
+
 void cpuid_set(struct vcpu *vcpu, const struct kvm_cpuid2 *supported)
 {
 	size_t size = sizeof(*supported) + MAX_ENTRIES * sizeof(supported->entries[0]);
@@ -100,24 +108,21 @@ void cpuid_set(struct vcpu *vcpu, const struct kvm_cpuid2 *supported)
 	topology(cpuid, vcpu->id, vm->opt->cpus);
 
 	e = entry(cpuid, 1, 0, false);
-	e->ecx |= 1u << 31;				/* a hypervisor is present */
+	e->ecx |= BIT(31);				/* a hypervisor is present */
 	if (ioctl(vm->dev, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
-		e->ecx |= 1u << 24;
+		e->ecx |= BIT(24);
 
 	/*
 	 * No nesting. Linux 6.1 would take the EFER.SVME that a SEV-ES guest
 	 * reads as its own, and die of STGI at power-off.
 	 */
 	e = entry(cpuid, 0x80000001, 0, false);
-	e->ecx &= ~(1u << 2);
-	e = entry(cpuid, 0x8000000a, 0, false);
-	e->eax = e->ebx = e->ecx = e->edx = 0;
+	e->ecx &= ~BIT(2);
+	clear(entry(cpuid, 0x8000000a, 0, false));
 
 	/* A guest that sees SEV reads SEV_STATUS, an MSR that plain guests lack. */
-	if (!vm->opt->protected) {
-		e = entry(cpuid, 0x8000001f, 0, false);
-		e->eax = e->ebx = e->ecx = e->edx = 0;
-	}
+	if (!vm->opt->protected)
+		clear(entry(cpuid, 0x8000001f, 0, false));
 
 	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
 		die(EXIT_HOST, "KVM_SET_CPUID2 on vCPU %u: %s", vcpu->id, strerror(errno));

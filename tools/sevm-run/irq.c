@@ -27,10 +27,10 @@
 
 #define RTE_VECTOR	0xffULL
 #define RTE_MODE	(7ULL << 8)
-#define RTE_LOGICAL	(1ULL << 11)
-#define RTE_READ_ONLY	(1ULL << 12 | 1ULL << 14)	/* status, remote IRR */
-#define RTE_LEVEL	(1ULL << 15)
-#define RTE_MASKED	(1ULL << 16)
+#define RTE_LOGICAL	BIT_ULL(11)
+#define RTE_READ_ONLY	(BIT_ULL(12) | BIT_ULL(14))	/* status, remote IRR */
+#define RTE_LEVEL	BIT_ULL(15)
+#define RTE_MASKED	BIT_ULL(16)
 
 static struct {
 	struct vm *vm;
@@ -62,7 +62,7 @@ static void deliver(uint64_t rte)
 
 	msi.address_lo = 0xfee00000 | (uint32_t)(rte >> 56) << 12;
 	if (rte & RTE_LOGICAL)
-		msi.address_lo |= 1u << 2;
+		msi.address_lo |= BIT(2);
 	msi.data = rte & (RTE_VECTOR | RTE_MODE);
 	if (ioctl(ioapic.vm->fd, KVM_SIGNAL_MSI, &msi) < 0 && ioapic.vm->opt->verbose)
 		note("KVM_SIGNAL_MSI: %s", strerror(errno));

@@ -32,7 +32,7 @@ static const char *firmware_error(uint32_t error)
 		"INVALID_PARAM", "RESOURCE_LIMIT", "SECURE_DATA_INVALID",
 	};
 
-	if (error < sizeof(names) / sizeof(names[0]))
+	if (error < ARRAY_SIZE(names))
 		return names[error];
 	return "unknown";
 }
@@ -59,7 +59,7 @@ static uint64_t cbit_mask(void)
 {
 	unsigned int eax, ebx, ecx, edx;
 
-	if (!__get_cpuid(0x8000001f, &eax, &ebx, &ecx, &edx) || !(eax & 1u << 3))
+	if (!__get_cpuid(0x8000001f, &eax, &ebx, &ecx, &edx) || !(eax & BIT(3)))
 		die(EXIT_HOST, "this CPU has no SEV-ES (see sevm-check)");
 	return 1ULL << (ebx & 0x3f);
 }

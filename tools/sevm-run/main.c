@@ -74,8 +74,8 @@ void die(int status, const char *fmt, ...)
 	exit(status);
 }
 
-static unsigned long long number(const char *name, const char *text,
-				 unsigned long long min, unsigned long long max)
+static unsigned long long parse_number(const char *name, const char *text,
+				       unsigned long long min, unsigned long long max)
 {
 	unsigned long long value;
 	char *end;
@@ -103,12 +103,14 @@ static uint64_t memory_size(const char *text)
 		digits[length] = '\0';
 		text = digits;
 	}
-	return number("memory", text, unit > 1 ? 1 : 4, (1u << 20) / unit) * unit * MiB;
+	return parse_number("memory", text, unit > 1 ? 1 : 4, 1024 * 1024 / unit) * unit * MiB;
 }
 
-enum { OPT_DEVICE = 256, OPT_CPUS, OPT_MEMORY, OPT_PROTECTED, OPT_PLAIN, OPT_POLICY,
-       OPT_GHCB, OPT_IRQCHIP, OPT_HUGE, OPT_KERNEL, OPT_INITRD, OPT_APPEND,
-       OPT_STATS, OPT_TIMEOUT };
+enum {
+	OPT_DEVICE = 256, OPT_CPUS, OPT_MEMORY, OPT_PROTECTED, OPT_PLAIN, OPT_POLICY,
+	OPT_GHCB, OPT_IRQCHIP, OPT_HUGE, OPT_KERNEL, OPT_INITRD, OPT_APPEND,
+	OPT_STATS, OPT_TIMEOUT
+};
 
 static const struct option longopts[] = {
 	{ "device", required_argument, NULL, OPT_DEVICE },
@@ -144,7 +146,7 @@ static void parse(struct options *opt, int argc, char **argv)
 			opt->device = optarg;
 			break;
 		case OPT_CPUS:
-			opt->cpus = number("cpus", optarg, 1, MAX_CPUS);
+			opt->cpus = parse_number("cpus", optarg, 1, MAX_CPUS);
 			break;
 		case OPT_MEMORY:
 			opt->memory = memory_size(optarg);
@@ -156,10 +158,10 @@ static void parse(struct options *opt, int argc, char **argv)
 			opt->protected = false;
 			break;
 		case OPT_POLICY:
-			opt->policy = number("policy", optarg, 0, UINT32_MAX);
+			opt->policy = parse_number("policy", optarg, 0, UINT32_MAX);
 			break;
 		case OPT_GHCB:
-			opt->ghcb_version = number("ghcb-version", optarg, 1, 2);
+			opt->ghcb_version = parse_number("ghcb-version", optarg, 1, 2);
 			break;
 		case OPT_IRQCHIP:
 			if (strcmp(optarg, "kernel") && strcmp(optarg, "split"))
@@ -182,7 +184,7 @@ static void parse(struct options *opt, int argc, char **argv)
 			opt->stats = true;
 			break;
 		case OPT_TIMEOUT:
-			opt->timeout = number("timeout", optarg, 1, 1000000);
+			opt->timeout = parse_number("timeout", optarg, 1, 1000000);
 			break;
 		case 'v':
 			opt->verbose++;

@@ -12,9 +12,9 @@
 
 #define PM1A_EVENT	0x600
 #define PM1A_CONTROL	0x604
-#define PM1_SCI_EN	(1u << 0)
+#define PM1_SCI_EN	BIT(0)
 #define PM1_SLP_TYP(v)	((v) >> 10 & 7)
-#define PM1_SLP_EN	(1u << 13)
+#define PM1_SLP_EN	BIT(13)
 #define SLP_TYP_S5	5		/* acpi.c says so in \_S5 */
 
 struct port_range {
@@ -121,7 +121,7 @@ static const struct port_range *find(uint16_t port, uint8_t size)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(ranges); i++)
 		if (port >= ranges[i].first && port <= ranges[i].last &&
 		    (ranges[i].sizes & size))
 			return &ranges[i];

@@ -46,7 +46,7 @@ static const char *exit_name(uint32_t reason)
 {
 	const char *name = NULL;
 
-	if (reason < sizeof(exit_names) / sizeof(exit_names[0]))
+	if (reason < ARRAY_SIZE(exit_names))
 		name = exit_names[reason];
 	return name ? name : "unknown to sevm-run";
 }
@@ -70,7 +70,7 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 }
 
 /* The GHCB MSR value of a termination request, or a page's address. */
-static void terminated(struct vm *vm, uint64_t value)
+static void end_terminated(struct vm *vm, uint64_t value)
 {
 	static const char *const standard[] = {
 		"general", "GHCB protocol version", "SEV-SNP features not supported",
@@ -88,11 +88,11 @@ static void terminated(struct vm *vm, uint64_t value)
 		       (unsigned long long)value);
 		return;
 	}
-	if (set == 0 && code < sizeof(standard) / sizeof(standard[0]))
+	if (set == 0 && code < ARRAY_SIZE(standard))
 		text = standard[code];
 	if (set == 1)
 		text = "Linux's or OVMF's own codes";
-	if (set == FW_TERM_SET && code < sizeof(firmware) / sizeof(firmware[0]) &&
+	if (set == FW_TERM_SET && code < ARRAY_SIZE(firmware) &&
 	    firmware[code])
 		text = firmware[code];
 	vm_end(vm, EXIT_TERMINATED,
@@ -115,8 +115,8 @@ static void system_event(struct vcpu *vcpu)
 		vm_end(vcpu->vm, EXIT_RESET, "the guest reported a crash");
 		break;
 	case KVM_SYSTEM_EVENT_SEV_TERM:
-		terminated(vcpu->vm, run->system_event.ndata ?
-			   run->system_event.data[0] : 0);
+		end_terminated(vcpu->vm, run->system_event.ndata ?
+			       run->system_event.data[0] : 0);
 		break;
 	default:
 		vm_end(vcpu->vm, EXIT_HOST, "vCPU %u: system event %u", vcpu->id,

@@ -14,8 +14,8 @@
 /* Registers, and those behind the divisor latch bit. */
 enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
 
-#define IER_RX		(1u << 0)
-#define IER_TX		(1u << 1)
+#define IER_RX		BIT(0)
+#define IER_TX		BIT(1)
 #define IER_MASK	0x0f
 
 #define IIR_NONE	0x01
@@ -23,25 +23,25 @@ enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCRATCH };
 #define IIR_RX		0x04
 #define IIR_FIFO	0xc0
 
-#define FCR_ENABLE	(1u << 0)
-#define FCR_CLEAR_RX	(1u << 1)
+#define FCR_ENABLE	BIT(0)
+#define FCR_CLEAR_RX	BIT(1)
 
-#define LCR_DIVISOR	(1u << 7)
+#define LCR_DIVISOR	BIT(7)
 
-#define MCR_DTR		(1u << 0)
-#define MCR_RTS		(1u << 1)
-#define MCR_OUT1	(1u << 2)
-#define MCR_OUT2	(1u << 3)
-#define MCR_LOOP	(1u << 4)
+#define MCR_DTR		BIT(0)
+#define MCR_RTS		BIT(1)
+#define MCR_OUT1	BIT(2)
+#define MCR_OUT2	BIT(3)
+#define MCR_LOOP	BIT(4)
 #define MCR_MASK	0x1f
 
-#define LSR_RX		(1u << 0)
+#define LSR_RX		BIT(0)
 #define LSR_TX_EMPTY	0x60
 
-#define MSR_CTS		(1u << 4)
-#define MSR_DSR		(1u << 5)
-#define MSR_RING	(1u << 6)
-#define MSR_DCD		(1u << 7)
+#define MSR_CTS		BIT(4)
+#define MSR_DSR		BIT(5)
+#define MSR_RING	BIT(6)
+#define MSR_DCD		BIT(7)
 
 static struct {
 	uint8_t ier, lcr, mcr, scratch, fifo;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "kvm_compat.h"
+#include "util.h"
 
 /* Exit statuses. The guest's own (port 0xf4) are whatever the guest says. */
 enum {
@@ -45,14 +46,14 @@ struct options {
 	const char *payload;
 };
 
-/* Before what --append says. panic=-1: a panic resets at once, so it ends sevm-run. */
+/* Before what --append says. A panic shall reset at once: it ends sevm-run. */
 #define LINUX_CMDLINE	"console=ttyS0 earlyprintk=serial,ttyS0 panic=-1"
 
 #define MAX_CPUS	128
 #define MAX_PIECES	16
 #define PAGE_SIZE	4096ULL
-#define MiB		(1ULL << 20)
-#define GiB		(1ULL << 30)
+#define MiB		BIT_ULL(20)
+#define GiB		BIT_ULL(30)
 
 /* Guest-physical layout below 1 MiB; what is not listed is free RAM. */
 #define GPA_ZERO_PAGE	0x10000ULL	/* struct boot_params */
@@ -114,9 +115,8 @@ struct vm {
 };
 
 /* main.c */
-void die(int status, const char *fmt, ...)
-	__attribute__((noreturn, format(printf, 2, 3)));
-void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+__noreturn __printf(2, 3) void die(int status, const char *fmt, ...);
+__printf(1, 2) void note(const char *fmt, ...);
 
 /* vm.c: the VM and its vCPUs, as a hypervisor sees them */
 void vm_create(struct vm *vm, const struct options *opt);
@@ -135,8 +135,7 @@ void cpuid_set(struct vcpu *vcpu, const struct kvm_cpuid2 *supported);
 void run_start(struct vm *vm);
 void run_stop(struct vm *vm);
 void run_where(struct vm *vm);
-void vm_end(struct vm *vm, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+__printf(3, 4) void vm_end(struct vm *vm, int status, const char *fmt, ...);
 
 /* launch.c: SEV-ES, the host's part */
 void launch_init(struct vm *vm);

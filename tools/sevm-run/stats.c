@@ -39,7 +39,7 @@ static const struct group {
 	{ "exits", { "exits", "*_exits" } },
 };
 
-#define GROUPS	(sizeof(groups) / sizeof(groups[0]))
+#define GROUPS	(ARRAY_SIZE(groups))
 #define COLUMNS	90
 
 static bool match(const char *name, const char *pattern)

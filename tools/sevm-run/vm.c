@@ -19,19 +19,19 @@
 #include "../firmware/firmware.h"
 #include "sevm-run.h"
 
-#define CR0_PE		(1u << 0)
-#define CR0_ET		(1u << 4)
-#define CR0_NE		(1u << 5)
-#define CR0_PG		(1u << 31)
-#define CR4_PAE		(1u << 5)
-#define EFER_LME	(1u << 8)
-#define EFER_LMA	(1u << 10)
+#define CR0_PE		BIT(0)
+#define CR0_ET		BIT(4)
+#define CR0_NE		BIT(5)
+#define CR0_PG		BIT(31)
+#define CR4_PAE		BIT(5)
+#define EFER_LME	BIT(8)
+#define EFER_LMA	BIT(10)
 
-#define APICBASE_X2APIC	(1u << 10)
+#define APICBASE_X2APIC	BIT(10)
 
-#define PTE_PRESENT	(1ULL << 0)
-#define PTE_WRITE	(1ULL << 1)
-#define PTE_LARGE	(1ULL << 7)
+#define PTE_PRESENT	BIT_ULL(0)
+#define PTE_WRITE	BIT_ULL(1)
+#define PTE_LARGE	BIT_ULL(7)
 
 #define MSR_MTRR_DEF_TYPE	0x2ff
 #define MTRR_ENABLED_WB		0x806
@@ -147,7 +147,7 @@ void *vm_memory(struct vm *vm, uint64_t gpa, uint64_t size)
 		return vm->ram + gpa;
 	if (gpa >= 4 * GiB && size <= high && gpa - 4 * GiB <= high - size)
 		return vm->ram + vm->low_size + (gpa - 4 * GiB);
-	die(EXIT_USAGE, "the guest does not fit into its memory (0x%llx bytes at 0x%llx): give it more with --memory",
+	die(EXIT_USAGE, "the guest needs more --memory: 0x%llx bytes at 0x%llx are not all in it",
 	    (unsigned long long)size, (unsigned long long)gpa);
 }
 
@@ -166,7 +166,7 @@ void *vm_piece(struct vm *vm, uint64_t gpa, uint64_t size)
 	for (i = 0; i < vm->nr_pieces; i++)
 		if (gpa < vm->pieces[i].gpa + vm->pieces[i].size &&
 		    vm->pieces[i].gpa < gpa + size)
-			die(EXIT_USAGE, "the guest's parts overlap at 0x%llx: give it more with --memory",
+			die(EXIT_USAGE, "the guest needs more --memory: parts overlap at 0x%llx",
 			    (unsigned long long)gpa);
 	piece->gpa = gpa;
 	piece->size = size;
@@ -235,7 +235,11 @@ static void set_bsp(struct vm *vm, struct vcpu *vcpu, uint64_t rip)
 	struct kvm_regs *regs = &vcpu->regs;
 
 	sregs->cs = code;
-	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = data;
+	sregs->ds = data;
+	sregs->es = data;
+	sregs->fs = data;
+	sregs->gs = data;
+	sregs->ss = data;
 	sregs->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
 	sregs->cr3 = GPA_PAGE_TABLES | vm->cbit;
 	sregs->cr4 = CR4_PAE;

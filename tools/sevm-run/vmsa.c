@@ -44,8 +44,8 @@
 #define VMSA_MXCSR	0x408
 #define VMSA_FCW	0x410
 
-#define EFER_SVME	(1ULL << 12)
-#define CR4_MCE		(1ULL << 6)
+#define EFER_SVME	BIT_ULL(12)
+#define CR4_MCE		BIT_ULL(6)
 #define CR0_CD_NW	(3ULL << 29)
 
 static void put(uint8_t *at, uint64_t value, size_t size)

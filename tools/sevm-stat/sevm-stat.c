@@ -100,7 +100,7 @@ static void print(const struct kvm_stats *now, const struct kvm_stats *before, i
 	fflush(stdout);
 }
 
-static long number(const char *text, long max)
+static long parse_number(const char *text, long max)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
@@ -135,11 +135,11 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	pid = number(argv[0], 1L << 30);
+	pid = parse_number(argv[0], 1L << 30);
 	if (argc > 1)
-		seconds = number(argv[1], 86400);
+		seconds = parse_number(argv[1], 86400);
 	if (argc > 2)
-		times = number(argv[2], 1L << 30);
+		times = parse_number(argv[2], 1L << 30);
 
 	count = borrow(pid, fds);
 	if (count < 0) {
@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (!count) {
-		fprintf(stderr, "sevm-stat: process %ld has no statistics open (sevm-run --stats?)\n",
+		fprintf(stderr, "sevm-stat: process %ld has opened no statistics (--stats?)\n",
 			pid);
 		return 1;
 	}
