@@ -19,10 +19,10 @@
 #include "io.h"
 #include "msr.h"
 #include "msr_internal.h"
+#include "vcpu.h"
 
 #define MAX_ENTRIES	256	/* KVM's MAX_IO_MSRS: one less may come at once */
 #define PAT_RESET	0x0007040600070406ULL
-#define APIC_BASE_RESET	(APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE)
 
 /*
  * What a protected guest keeps for itself is not ours to say or to set:
@@ -367,7 +367,6 @@ int sevm_msr_init(struct sevm_vcpu *vcpu)
 	if (!msrs)
 		return -ENOMEM;
 	vcpu->msrs = msrs;
-	msrs->apic_base = APIC_BASE_RESET;
 	msrs->mcg_cap = SEVM_MCE_BANKS;
 	msrs->osvw_length = 3;
 	sevm_msr_feature(MSR_AMD64_DE_CFG, &msrs->de_cfg);

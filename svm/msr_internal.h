@@ -11,7 +11,6 @@
 #define SEVM_MTRR_VARIABLE	8
 
 struct sevm_msrs {
-	u64 apic_base;		/* where there is no local APIC */
 	u64 tsc_adjust;
 	u64 misc_enable;
 	u64 ucode_rev;

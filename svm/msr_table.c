@@ -286,21 +286,12 @@ SET(clock)
 
 GET(apic)
 {
-	if (vcpu->apic)
-		return sevm_apic_msr_get(vcpu, index, data, host);
-	if (index == MSR_IA32_APICBASE)
-		*data = vcpu->msrs->apic_base;
-	/* As KVM: a deadline for a timer that is not there is never set. */
-	return index == MSR_IA32_APICBASE || index == MSR_IA32_TSC_DEADLINE ? 0 : -EINVAL;
+	return sevm_apic_msr_get(vcpu, index, data, host);
 }
 
 SET(apic)
 {
-	if (vcpu->apic)
-		return sevm_apic_msr_set(vcpu, index, data, host);
-	if (index == MSR_IA32_APICBASE)
-		vcpu->msrs->apic_base = data;
-	return index == MSR_IA32_APICBASE || index == MSR_IA32_TSC_DEADLINE ? 0 : -EINVAL;
+	return sevm_apic_msr_set(vcpu, index, data, host);
 }
 
 /* Speculation */
@@ -466,7 +457,7 @@ static const struct row rows[] = {
 	{ RANGE(MSR_P6_PERFCTR0, MSR_P6_PERFCTR1), ZERO_IGNORED },
 	{ ONE(MSR_FSB_FREQ), CONSTANT(3) },
 	{ ONE(MSR_PLATFORM_INFO), CONSTANT(0) },
-	{ ONE(MSR_MTRRcap), CONSTANT(MTRR_CAP) },
+	{ ONE(MSR_MTRRcap), .get = get_constant, .value = MTRR_CAP },
 	{ ONE(MSR_IA32_ARCH_CAPABILITIES), .get = get_arch_capabilities,
 	  .set = set_arch_capabilities },
 	{ ONE(MSR_IA32_BBL_CR_CTL3), CONSTANT(0xbe702111) },
@@ -511,7 +502,7 @@ static const struct row rows[] = {
 	{ RANGE(MSR_FS_BASE, MSR_KERNEL_GS_BASE), .get = get_vmcb, .set = set_vmcb_address },
 	{ ONE(MSR_TSC_AUX), .get = get_tsc_aux, .set = set_tsc_aux },
 	{ RANGE(MSR_K7_EVNTSEL0, MSR_K7_PERFCTR3), ZERO_IGNORED },
-	{ ONE(MSR_AMD64_SYSCFG), CONSTANT(0) },
+	{ ONE(MSR_AMD64_SYSCFG), ZERO_READ_ONLY },
 	{ ONE(MSR_K7_HWCR), STORED(hwcr), .set = set_hwcr },
 	{ ONE(MSR_K7_CLK_CTL), CONSTANT(0x20000000) },
 	{ ONE(MSR_AMD64_NB_CFG), ZERO_IGNORED },
@@ -560,16 +551,10 @@ int sevm_msr_table_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
 int sevm_msr_table_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host)
 {
 	const struct row *row = find(index);
-	u64 old;
 
 	if (!row)
 		return -ENOENT;
-	if (row->set)
-		return row->set(vcpu, row, index, data, host);
-	/* A VMM restores what it read. */
-	if (host && row->get && !row->get(vcpu, row, index, &old, true) && old == data)
-		return 0;
-	return -EINVAL;
+	return row->set ? row->set(vcpu, row, index, data, host) : -EINVAL;
 }
 
 int sevm_msr_feature(u32 index, u64 *data)

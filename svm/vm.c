@@ -109,14 +109,14 @@ static long create_irqchip(struct sevm_vm *vm)
 	r = sevm_ioapic_create(vm);
 	if (r)
 		return r;
-	/* Routes are checked against the kind of irqchip. */
-	WRITE_ONCE(vm->irqchip, SEVM_IRQCHIP_KERNEL);
 	r = sevm_irq_set_default_routing(vm);
 	if (r) {
-		WRITE_ONCE(vm->irqchip, SEVM_IRQCHIP_NONE);
 		sevm_ioapic_free(vm);
+		return r;
 	}
-	return r;
+	/* Last: until then, no ioctl drives a line or sets a route. */
+	smp_store_release(&vm->irqchip, SEVM_IRQCHIP_KERNEL);
+	return 0;
 }
 
 static long enable_split_irqchip(struct sevm_vm *vm, u64 pins)
