@@ -37,49 +37,47 @@ void vm_end(struct vm *vm, int status, const char *fmt, ...)
 	end_status = status;
 }
 
-void console_put(uint8_t c)
+void console_put(__u8 c)
 {
 	sent[sent_count++ % sizeof(sent)] = c;
 }
 
 /* --- instructions ----------------------------------------------------------------- */
 
-#define INSN(...)	{ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ })
-
 static const struct {
 	const char *text;
-	uint8_t insn[15];
-	uint8_t length;
+	__u8 insn[15];
+	__u8 length;
 	bool write;
-	uint8_t size, reg;
-	uint64_t immediate;
+	__u8 size, reg;
+	__u64 immediate;
 } moves[] = {
-	{ "mov (%rax),%eax", INSN(0x8b, 0x00), false, 4, 0, 0 },
-	{ "mov %esi,0x10(%rax)", INSN(0x89, 0x70, 0x10), true, 4, 6, 0 },
-	{ "mov %ebx,(%rax,%rcx,4)", INSN(0x89, 0x1c, 0x88), true, 4, 3, 0 },
-	{ "mov 0x1000(%r13),%r9d", INSN(0x45, 0x8b, 0x8d, 0, 0x10, 0, 0), false, 4, 9, 0 },
-	{ "mov (%r12),%al", INSN(0x41, 0x8a, 0x04, 0x24), false, 1, 0, 0 },
-	{ "mov %ah,(%rbx)", INSN(0x88, 0x23), true, 1, 0, 0 },
-	{ "mov %sil,(%rbx)", INSN(0x40, 0x88, 0x33), true, 1, 6, 0 },
-	{ "movl $5,(%rax)", INSN(0xc7, 0x00, 5, 0, 0, 0), true, 4, 0, 5 },
-	{ "movb $5,4(%rax)", INSN(0xc6, 0x40, 4, 5), true, 1, 0, 5 },
-	{ "movw $5,(%r15,%rax)", INSN(0x66, 0x41, 0xc7, 0x04, 0x07, 5, 0), true, 2, 0, 5 },
-	{ "movq $-5,8(%rsp)", INSN(0x48, 0xc7, 0x44, 0x24, 8, 0xfb, 0xff, 0xff, 0xff),
+	{ "mov (%rax),%eax", { 0x8b, 0x00 }, 2, false, 4, 0, 0 },
+	{ "mov %esi,0x10(%rax)", { 0x89, 0x70, 0x10 }, 3, true, 4, 6, 0 },
+	{ "mov %ebx,(%rax,%rcx,4)", { 0x89, 0x1c, 0x88 }, 3, true, 4, 3, 0 },
+	{ "mov 0x1000(%r13),%r9d", { 0x45, 0x8b, 0x8d, 0, 0x10, 0, 0 }, 7, false, 4, 9, 0 },
+	{ "mov (%r12),%al", { 0x41, 0x8a, 0x04, 0x24 }, 4, false, 1, 0, 0 },
+	{ "mov %ah,(%rbx)", { 0x88, 0x23 }, 2, true, 1, 0, 0 },
+	{ "mov %sil,(%rbx)", { 0x40, 0x88, 0x33 }, 3, true, 1, 6, 0 },
+	{ "movl $5,(%rax)", { 0xc7, 0x00, 5, 0, 0, 0 }, 6, true, 4, 0, 5 },
+	{ "movb $5,4(%rax)", { 0xc6, 0x40, 4, 5 }, 4, true, 1, 0, 5 },
+	{ "movw $5,(%r15,%rax)", { 0x66, 0x41, 0xc7, 0x04, 0x07, 5, 0 }, 7, true, 2, 0, 5 },
+	{ "movq $-5,8(%rsp)", { 0x48, 0xc7, 0x44, 0x24, 8, 0xfb, 0xff, 0xff, 0xff }, 9,
 	  true, 8, 0, -5ULL },
-	{ "movzbl (%rax),%ecx", INSN(0x0f, 0xb6, 0x08), false, 1, 1, 0 },
-	{ "movzwl (%rax),%r8d", INSN(0x44, 0x0f, 0xb7, 0x00), false, 2, 8, 0 },
-	{ "movsbq (%rdi),%rdx", INSN(0x48, 0x0f, 0xbe, 0x17), false, 1, 2, 0 },
-	{ "mov %rdx,0(%rip)", INSN(0x48, 0x89, 0x15, 0, 0, 0, 0), true, 8, 2, 0 },
-	{ "mov 4(%rip),%dx", INSN(0x66, 0x8b, 0x15, 4, 0, 0, 0), false, 2, 2, 0 },
-	{ "mov %eax,%gs:(%rbx)", INSN(0x65, 0x89, 0x03), true, 4, 0, 0 },
-	{ "mov 0x12345678,%ecx", INSN(0x8b, 0x0c, 0x25, 0x78, 0x56, 0x34, 0x12), false, 4, 1, 0 },
-	{ "mov %eax,(%ecx)", INSN(0x67, 0x89, 0x01), true, 4, 0, 0 },
+	{ "movzbl (%rax),%ecx", { 0x0f, 0xb6, 0x08 }, 3, false, 1, 1, 0 },
+	{ "movzwl (%rax),%r8d", { 0x44, 0x0f, 0xb7, 0x00 }, 4, false, 2, 8, 0 },
+	{ "movsbq (%rdi),%rdx", { 0x48, 0x0f, 0xbe, 0x17 }, 4, false, 1, 2, 0 },
+	{ "mov %rdx,0(%rip)", { 0x48, 0x89, 0x15, 0, 0, 0, 0 }, 7, true, 8, 2, 0 },
+	{ "mov 4(%rip),%dx", { 0x66, 0x8b, 0x15, 4, 0, 0, 0 }, 7, false, 2, 2, 0 },
+	{ "mov %eax,%gs:(%rbx)", { 0x65, 0x89, 0x03 }, 3, true, 4, 0, 0 },
+	{ "mov 0x12345678,%ecx", { 0x8b, 0x0c, 0x25, 0x78, 0x56, 0x34, 0x12 }, 7, false, 4, 1, 0 },
+	{ "mov %eax,(%ecx)", { 0x67, 0x89, 0x01 }, 3, true, 4, 0, 0 },
 };
 
 static const struct {
 	const char *text;
-	uint8_t insn[4];
-	uint8_t length;
+	__u8 insn[4];
+	__u8 length;
 } others[] = {
 	{ "add %eax,(%rbx)", { 0x01, 0x03 }, 2 },
 	{ "mov %eax,%ebx", { 0x89, 0xc3 }, 2 },
@@ -121,14 +119,14 @@ static void test_load(void)
 
 /* --- accesses ------------------------------------------------------------------- */
 
-static void outb(struct vm *vm, uint16_t port, uint8_t value)
+static void outb(struct vm *vm, __u16 port, __u8 value)
 {
 	port_access(vm, true, port, 1, 1, &value);
 }
 
-static uint8_t inb(struct vm *vm, uint16_t port)
+static __u8 inb(struct vm *vm, __u16 port)
 {
-	uint8_t value;
+	__u8 value;
 
 	port_access(vm, false, port, 1, 1, &value);
 	return value;
@@ -153,7 +151,7 @@ static void test_serial(struct vm *vm)
 
 static void test_ports(struct vm *vm)
 {
-	uint32_t value = 0x80000000;
+	__u32 value = 0x80000000;
 
 	port_access(vm, true, 0xcf8, 4, 1, &value);
 	tap_eq(ends, 0, "PCI's address port is not the reset port");
@@ -173,9 +171,9 @@ static void test_ports(struct vm *vm)
 /* Under ASan and UBSan: any access is survived, and writes stay in its data. */
 static void test_anything(struct vm *vm)
 {
-	static const uint16_t ports[] = { 0x3f8, 0x3ff, 0x600, 0x604, 0x64, 0x70, 0xcf8, 0xcf9 };
-	uint8_t sizes[] = { 1, 2, 4 }, *data, size;
-	uint32_t count;
+	static const __u16 ports[] = { 0x3f8, 0x3ff, 0x600, 0x604, 0x64, 0x70, 0xcf8, 0xcf9 };
+	__u8 sizes[] = { 1, 2, 4 }, *data, size;
+	__u32 count;
 	bool ok = true;
 	int i;
 
@@ -204,12 +202,12 @@ static void test_anything(struct vm *vm)
 
 static void test_acpi(void)
 {
-	static uint8_t buffer[8192];
-	const uint8_t *p = buffer;
+	static __u8 buffer[8192];
+	const __u8 *p = buffer;
 	size_t size = acpi_build(buffer, sizeof(buffer), 0xe0000, MAX_CPUS);
-	uint64_t xsdt, table;
+	__u64 xsdt, table;
 	bool sums = true;
-	uint32_t length;
+	__u32 length;
 	int i;
 
 	tap_ok(size <= sizeof(buffer), "the tables of %d CPUs fit (%zu bytes)", MAX_CPUS, size);
