@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hostile.c - a second vCPU flips fields of the first one's GHCB while the host
- * looks at it. Whatever comes back, the VM and the host live on.
+ * hostile.c - one vCPU flips fields of another one's GHCB while the host looks
+ * at it. Whatever comes back, the VM and the host live on.
  */
 #include <errno.h>
 
@@ -9,9 +9,10 @@
 #include "vm.h"
 
 #define ROUNDS	3000
+#define VICTIM	1	/* vCPU 0 flips */
 
 struct shared {
-	volatile u64 up, stop;
+	volatile u64 round, done;
 };
 
 #define SHARED	((struct shared *)GUEST_SHARED_DATA)
@@ -32,8 +33,8 @@ static u64 nasty(void)
 	static const u64 values[] = {
 		0, 1, 2, 8, 0x7fffffff, 0x80000000, 0xffffffff, ~0ULL,
 		0x80000001, 0x80000002, 0x80000004, 0x80000005, 0x7b, 0x72, 0x7c, 0x81,
-		0x8000fffd, GUEST_GHCB(0), GUEST_GHCB(0) + GUEST_SHARED - GUEST_SHARED + 0x800,
-		GUEST_GHCB(0) + 0xff0, GUEST_PRIVATE_DATA, GUEST_MMIO, 1ULL << 51,
+		0x8000fffd, GUEST_GHCB(VICTIM), GUEST_GHCB(VICTIM) + GHCB_BUFFER,
+		GUEST_GHCB(VICTIM) + 0xff0, GUEST_PRIVATE_DATA, GUEST_MMIO, 1ULL << 51,
 		0x05e00010 | 1 << 2, 0x5e8 << 16 | 0x4c, 0x5e8 << 16 | 0x4d,
 	};
 	u64 r = random_u64();
@@ -46,10 +47,12 @@ static void flip(void)
 	static const int fields[] = {
 		GHCB_EXITCODE, GHCB_INFO1, GHCB_INFO2, GHCB_SCRATCH, GHCB_RAX, GHCB_RCX,
 	};
-	union ghcb_page *g = (union ghcb_page *)GUEST_GHCB(0);
+	union ghcb_page *g = (union ghcb_page *)GUEST_GHCB(VICTIM);
+	u64 seen = 0, since = 0;
 
-	SHARED->up = 1;
-	while (!SHARED->stop) {
+	x2apic_enable();
+	guest_wake_ap(VICTIM);
+	while (!SHARED->done) {
 		u64 r = random_u64();
 
 		if (r & 3)
@@ -58,9 +61,15 @@ static void flip(void)
 			g->bitmap[(r >> 4) & 15] ^= 1 << (r >> 8 & 7);
 		else
 			g->usage = r & 8 ? 0 : r;
+		/* It may have asked, unknowingly, to be held: wake it. */
+		if (SHARED->round != seen) {
+			seen = SHARED->round;
+			since = 0;
+		} else if (++since == 100000) {
+			since = 0;
+			guest_wake_ap(VICTIM);
+		}
 	}
-	for (;;)
-		guest_hold_nae();
 }
 
 static void flipped_guest(unsigned long cpu)
@@ -72,28 +81,27 @@ static void flipped_guest(unsigned long cpu)
 	union ghcb_page *g = guest_ghcb();
 	unsigned int i, f;
 
-	if (cpu)
+	if (cpu != VICTIM) {
 		flip();
-	x2apic_enable();
-	guest_wake_ap(1);
-	while (!SHARED->up)
-		cpu_relax();
+		return;
+	}
+	ghcb_register();
 	for (i = 0; i < ROUNDS; i++) {
+		SHARED->round++;
 		ghcb_begin(g, codes[random_u64() % 12], nasty(), nasty());
 		for (f = 0; f < 16; f++)
 			g->bitmap[f] = random_u64() & 1 ? 0xff : random_u64();
 		ghcb_set(g, GHCB_SCRATCH, random_u64() & 1 ? (u64)g + GHCB_BUFFER : nasty());
 		g->q[GHCB_RAX] = nasty();
 		g->q[GHCB_RCX] = nasty();
-		/* Neither a hold nor an end of the VM, as far as it is up to us. */
 		vmgexit();
 	}
-	SHARED->stop = 1;
+	SHARED->done = 1;
 	for (i = 0; i < 1000; i++)
 		cpu_relax();
 	/* The host is in its senses still. */
 	while (ghcb_call(0x89, 0, 0))
-		cpu_relax();
+		SHARED->round++;
 }
 
 /* The exits that a random request may rightly make. */
@@ -117,33 +125,35 @@ static void tolerate(struct vcpu *vcpu)
 }
 
 
-static void fields_flip_during_vmgexit(void)
+static void *run_victim(void *arg)
 {
-	struct vm *vm = vm_create(flipped_guest, &(struct vm_options){ .vcpus = 2 });
-	struct vcpu *bsp = &vm->vcpu[0];
-	unsigned int exits = 0;
-	bool done = false;
+	struct vcpu *victim = arg;
+	unsigned int errors = 0;
 
-	vcpu_start(&vm->vcpu[1]);
-	while (!done) {
-		if (vcpu_run_once(bsp)) {
+	for (;;) {
+		if (vcpu_run_once(victim)) {
 			ASSERT(errno == EINTR || errno == EAGAIN || errno == EINVAL ||
 			       errno == EFAULT);
-			if (++exits > 10 * ROUNDS)
+			if (++errors > 10 * ROUNDS)
 				FAIL("KVM_RUN fails without end");
 			continue;
 		}
-		if (bsp->run->exit_reason == KVM_EXIT_IO &&
-		    bsp->run->io.port == GUEST_UCALL_PORT && bsp->run->io.size == 4 &&
-		    bsp->run->io.count == 1 && bsp->ucall->cmd == UCALL_DONE) {
-			done = true;
-		} else if (bsp->ucall->cmd == UCALL_FAIL) {
-			FAIL("%.500s", bsp->ucall->msg);
-		} else {
-			tolerate(bsp);
-		}
+		if (victim->ucall->cmd == UCALL_FAIL)
+			FAIL("%.500s", victim->ucall->msg);
+		if (victim->ucall->cmd == UCALL_DONE)
+			return NULL;
+		tolerate(victim);
 	}
-	vcpu_stop(&vm->vcpu[1]);
+}
+
+static void fields_flip_during_vmgexit(void)
+{
+	struct vm *vm = vm_create(flipped_guest, &(struct vm_options){ .vcpus = 2 });
+	pthread_t thread;
+
+	ASSERT_EQ(pthread_create(&thread, NULL, run_victim, &vm->vcpu[VICTIM]), 0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	ASSERT_EQ(pthread_join(thread, NULL), 0);
 	vm_free(vm);
 }
 
