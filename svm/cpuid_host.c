@@ -235,6 +235,20 @@ static int add_leaf_d(struct list *list)
 	return 0;
 }
 
+/* The caches, down to the one that is not there. Who shares them: the VMM's. */
+static int add_leaf_8000_001d(struct list *list)
+{
+	struct kvm_cpuid_entry2 *entry;
+	u32 i = 0;
+
+	do {
+		entry = add_host(list, 0x8000001d, i++);
+		if (!entry)
+			return -E2BIG;
+	} while (entry->eax & 0x1f);
+	return 0;
+}
+
 static u32 highest_extended(u32 host)
 {
 	/* LFENCE serialises: the guest learns that from leaf 8000_0021. */
@@ -304,6 +318,8 @@ static int add_leaf(struct list *list, u32 leaf)
 		return add_leaf_7(list);
 	if (leaf == 0xd)
 		return add_leaf_d(list);
+	if (leaf == 0x8000001d)
+		return add_leaf_8000_001d(list);
 
 	entry = add_host(list, leaf, 0);
 	if (!entry)

@@ -66,12 +66,13 @@ bool sevm_mem_hole(struct sevm_vm *vm, sevm_gpa gpa, u64 *start, u64 *end);
 int sevm_mem_pfn(struct sevm_vm *vm, sevm_gfn gfn, bool write, u64 *pfn,
 		 int *level, bool *writable);
 
+/* Pin, as long as their slots live, the guest's pages that are at uaddr. 0 or -errno */
+int sevm_mem_pin_slots(struct sevm_vm *vm, u64 uaddr, u64 len);
+
 /*
  * User memory pinned for a firmware command (launch). pages[0..*n) cover
  * [uaddr, uaddr + len); -errno as pin_user_pages. Accounted to nobody: short.
  */
-/* Pin, as long as their slots live, the guest's pages that are at uaddr. 0 or -errno */
-int sevm_mem_pin_slots(struct sevm_vm *vm, u64 uaddr, u64 len);
 struct page **sevm_mem_pin_user(u64 uaddr, u64 len, bool write, unsigned long *n);
 void sevm_mem_unpin_user(struct page **pages, unsigned long n, bool dirty);
 
