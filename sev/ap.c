@@ -15,12 +15,14 @@
 
 #include "sev.h"
 #include "../svm/io.h"
+#include "../svm/trace.h"
 #include "../svm/vmcb.h"
 
 enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind)
 {
 	sevm_es_vcpu(vcpu)->hold = kind;
 	sevm_count(vcpu, ap_holds);
+	trace_sevm_ap(vcpu, kind == SEVM_AP_HOLD_MSR ? "held by MSR" : "held by NAE");
 
 	/* The NAE form has its 0, "not by SIPI", in the staged reply already. */
 	if (kind == SEVM_AP_HOLD_MSR)
@@ -43,6 +45,7 @@ void sevm_ap_sipi(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
+	trace_sevm_ap(vcpu, es->hold ? "goes on by SIPI" : "starts by SIPI");
 	switch (es->hold) {
 	case SEVM_AP_HOLD_NAE:
 		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO1, SEVM_GHCB_OK);

@@ -27,6 +27,9 @@
 
 #define DR7_RESET	0x400
 
+/* In struct sev_es_save_area; 6.1 has no name for it. */
+#define IMAGE_TSC_AUX	0x2ec
+
 struct sevm_es_caps sevm_es_caps;
 
 /* ---- What the host offers ---- */
@@ -285,6 +288,8 @@ static void enter(struct sevm_vcpu *vcpu, int cpu)
 	image->xcr0 = sevm_host_caps.xcr0;
 	image->xss = sevm_host_caps.xss;
 	image->pkru = read_pkru();
+	/* Loaded where the CPU virtualizes it (V_TSC_AUX). */
+	*(u32 *)((u8 *)image + IMAGE_TSC_AUX) = sevm_host_tsc_aux(cpu);
 }
 
 /*

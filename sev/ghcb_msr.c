@@ -12,6 +12,7 @@
 #include "sev.h"
 #include "../svm/cpuid.h"
 #include "../svm/io.h"
+#include "../svm/trace.h"
 #include "../svm/vmcb.h"
 
 static enum sevm_result sev_info(struct sevm_vcpu *vcpu, u64 msr)
@@ -67,6 +68,7 @@ enum sevm_result sevm_ghcb_msr_handle(struct sevm_vcpu *vcpu, u64 msr)
 	unsigned int i;
 
 	sevm_count(vcpu, vmgexit_msr_protocol);
+	trace_sevm_vmgexit(vcpu, msr, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(requests); i++)
 		if (requests[i].code == (msr & SEVM_GHCB_MSR_CODE))
 			return requests[i].handle(vcpu, msr);

@@ -19,6 +19,7 @@
 #include "../svm/event.h"
 #include "../svm/io.h"
 #include "../svm/msr.h"
+#include "../svm/trace.h"
 #include "../svm/vcpu.h"
 
 static const struct sevm_ghcb_request *request(struct sevm_vcpu *vcpu)
@@ -287,7 +288,7 @@ static enum sevm_result handle_unsupported(struct sevm_vcpu *vcpu)
 
 static u32 cpuid_needs(struct sevm_vcpu *vcpu)
 {
-	return GET(vcpu, RAX) == 0xd ? SEVM_GHCB_BIT(XCR0) : 0;
+	return (u32)GET(vcpu, RAX) == 0xd ? SEVM_GHCB_BIT(XCR0) : 0;
 }
 
 static u32 msr_needs(struct sevm_vcpu *vcpu)
@@ -378,6 +379,8 @@ enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa)
 		return SEVM_RESUME;
 	}
 
+	trace_sevm_vmgexit(vcpu, GET(vcpu, EXITCODE), GET(vcpu, EXITINFO1),
+			   GET(vcpu, EXITINFO2));
 	reason = validate(vcpu, &event);
 	if (reason)
 		return refuse(vcpu, reason);
