@@ -23,7 +23,7 @@
 #define DFR_FLAT		0xffffffffU
 #define DFR_CLUSTER		0x0fffffffU
 
-#define ICR_BUSY		(1U << 12)
+#define ICR_BUSY		0x1000U
 /* Reserved in the x2APIC ICR; bit 12 too, which is cleared instead. */
 #define X2APIC_ICR_RESERVED	(GENMASK_ULL(31, 20) | GENMASK_ULL(17, 16) | BIT_ULL(13))
 

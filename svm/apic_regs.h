@@ -6,6 +6,7 @@
 #define SEVM_SVM_APIC_REGS_H
 
 #ifdef __KERNEL__
+#include <linux/bits.h>
 #include <linux/types.h>
 #else
 #include "../selftests/unit/kernel.h"
@@ -41,21 +42,21 @@
 
 #define SEVM_APIC_VERSION	0x14
 #define SEVM_APIC_LVTS		6
-#define SEVM_APIC_LVR_DIRECTED	(1U << 24)
+#define SEVM_APIC_LVR_DIRECTED	0x1000000U
 
-#define SEVM_APIC_SVR_ENABLED	(1U << 8)
-#define SEVM_APIC_SVR_DIRECTED	(1U << 12)
-#define SEVM_APIC_LVT_MASKED	(1U << 16)
+#define SEVM_APIC_SVR_ENABLED	0x100U
+#define SEVM_APIC_SVR_DIRECTED	0x1000U
+#define SEVM_APIC_LVT_MASKED	0x10000U
 
 /* LVTT's mode, bits 18:17 */
 #define SEVM_APIC_TIMER_MODE	(3U << 17)
 #define SEVM_APIC_TIMER_ONESHOT	(0U << 17)
-#define SEVM_APIC_TIMER_PERIODIC (1U << 17)
+#define SEVM_APIC_TIMER_PERIODIC 0x20000U
 #define SEVM_APIC_TIMER_DEADLINE (2U << 17)
 
-#define SEVM_APIC_BASE_BSP	(1ULL << 8)
-#define SEVM_APIC_BASE_X2APIC	(1ULL << 10)
-#define SEVM_APIC_BASE_ENABLED	(1ULL << 11)
+#define SEVM_APIC_BASE_BSP	BIT_ULL(8)
+#define SEVM_APIC_BASE_X2APIC	BIT_ULL(10)
+#define SEVM_APIC_BASE_ENABLED	BIT_ULL(11)
 #define SEVM_APIC_DEFAULT_BASE	0xfee00000ULL
 
 enum sevm_delivery {

@@ -42,7 +42,7 @@
 #define PIN_READ_ONLY	(PIN_STATUS | PIN_REMOTE_IRR)
 
 struct sevm_ioapic {
-	spinlock_t lock;
+	spinlock_t lock;		/* all of what follows */
 	u64 base;
 	u32 select;
 	u32 id;
