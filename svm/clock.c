@@ -149,10 +149,10 @@ static void write_wall_clock(struct sevm_vcpu *vcpu, sevm_gpa gpa)
 	};
 	if (sevm_mem_write(vm, gpa, &version, sizeof(version)))
 		return;
-	smp_wmb();
+	smp_wmb();	/* the guest reads the version, the time, the version */
 	if (sevm_mem_write(vm, gpa, &wall, sizeof(wall)))
 		return;
-	smp_wmb();
+	smp_wmb();	/* as above */
 	version++;
 	sevm_mem_write(vm, gpa, &version, sizeof(version));
 }
@@ -185,13 +185,13 @@ void sevm_clock_update(struct sevm_vcpu *vcpu)
 	vcpu->clock_version = (vcpu->clock_version + 1) | 1;
 	page = map.va + offset_in_page(gpa);
 	WRITE_ONCE(page->version, vcpu->clock_version);
-	smp_wmb();
+	smp_wmb();	/* the guest reads the version, the rest, the version */
 	WRITE_ONCE(page->tsc_timestamp, info.tsc_timestamp);
 	WRITE_ONCE(page->system_time, info.system_time);
 	WRITE_ONCE(page->tsc_to_system_mul, info.tsc_to_system_mul);
 	WRITE_ONCE(page->tsc_shift, info.tsc_shift);
 	WRITE_ONCE(page->flags, info.flags);
-	smp_wmb();
+	smp_wmb();	/* as above */
 	WRITE_ONCE(page->version, ++vcpu->clock_version);
 	sevm_mem_unmap(&map);
 }

@@ -10,6 +10,14 @@
 #define SEVM_MCE_BANKS		32
 #define SEVM_MTRR_VARIABLE	8
 
+/* Indices; the kernel's names for them are not in its own style. */
+#define MTRR_INDEX_CAP		0xfe
+#define MTRR_INDEX_VARIABLE(n)	(0x200 + (n))	/* base, mask, base, ... */
+#define MTRR_INDEX_64K		0x250
+#define MTRR_INDEX_16K(n)	(0x258 + (n))
+#define MTRR_INDEX_4K(n)	(0x268 + (n))
+#define MTRR_INDEX_TYPE		0x2ff
+
 struct sevm_msrs {
 	u64 tsc_adjust;
 	u64 misc_enable;

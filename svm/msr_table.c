@@ -12,7 +12,6 @@
 #include <asm/cpufeature.h>
 #include <asm/mce.h>
 #include <asm/msr.h>
-#include <asm/mtrr.h>
 #include <asm/nospec-branch.h>
 
 #include "apic.h"
@@ -183,13 +182,10 @@ SET(mtrr_variable)
 {
 	u64 reserved = vcpu->phys_bits < 64 ? ~0ULL << vcpu->phys_bits : 0;
 
-	if (index & 1)
-		reserved |= 0x7ff;
-	else if (!are_types(data & 0xff, MTRR_TYPES))
-		return -EINVAL;
-	else
-		reserved |= 0xf00;
+	reserved |= index & 1 ? 0x7ff : 0xf00;
 	if (data & reserved)
+		return -EINVAL;
+	if (!(index & 1) && !are_types(data & 0xff, MTRR_TYPES))
 		return -EINVAL;
 	*stored(vcpu, row, index) = data;
 	return 0;
@@ -457,7 +453,7 @@ static const struct row rows[] = {
 	{ RANGE(MSR_P6_PERFCTR0, MSR_P6_PERFCTR1), ZERO_IGNORED },
 	{ ONE(MSR_FSB_FREQ), CONSTANT(3) },
 	{ ONE(MSR_PLATFORM_INFO), CONSTANT(0) },
-	{ ONE(MSR_MTRRcap), .get = get_constant, .value = MTRR_CAP },
+	{ ONE(MTRR_INDEX_CAP), .get = get_constant, .value = MTRR_CAP },
 	{ ONE(MSR_IA32_ARCH_CAPABILITIES), .get = get_arch_capabilities,
 	  .set = set_arch_capabilities },
 	{ ONE(MSR_IA32_BBL_CR_CTL3), CONSTANT(0xbe702111) },
@@ -474,16 +470,16 @@ static const struct row rows[] = {
 	{ ONE(MSR_IA32_MISC_ENABLE), STORED(misc_enable), .set = set_stored },
 	{ ONE(MSR_IA32_DEBUGCTLMSR), .get = get_vmcb, .set = set_debugctl },
 	{ RANGE(MSR_IA32_LASTBRANCHFROMIP, MSR_IA32_LASTINTTOIP), .get = get_vmcb },
-	{ RANGE(MTRRphysBase_MSR(0), MTRRphysMask_MSR(SEVM_MTRR_VARIABLE - 1)),
+	{ RANGE(MTRR_INDEX_VARIABLE(0), MTRR_INDEX_VARIABLE(2 * SEVM_MTRR_VARIABLE - 1)),
 	  STORED(mtrr_variable), .set = set_mtrr_variable },
-	{ ONE(MSR_MTRRfix64K_00000), STORED(mtrr_fixed[0]), .set = set_mtrr_fixed },
-	{ RANGE(MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000), STORED(mtrr_fixed[1]),
+	{ ONE(MTRR_INDEX_64K), STORED(mtrr_fixed[0]), .set = set_mtrr_fixed },
+	{ RANGE(MTRR_INDEX_16K(0), MTRR_INDEX_16K(1)), STORED(mtrr_fixed[1]),
 	  .set = set_mtrr_fixed },
-	{ RANGE(MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000), STORED(mtrr_fixed[3]),
+	{ RANGE(MTRR_INDEX_4K(0), MTRR_INDEX_4K(7)), STORED(mtrr_fixed[3]),
 	  .set = set_mtrr_fixed },
 	{ ONE(MSR_IA32_CR_PAT), .get = get_vmcb, .set = set_pat },
-	{ ONE(MSR_MTRRdefType), STORED(mtrr_type), .set = set_mtrr_type },
-	{ RANGE(MSR_IA32_MC0_CTL, MSR_IA32_MCx_CTL(SEVM_MCE_BANKS) - 1), .get = get_mce,
+	{ ONE(MTRR_INDEX_TYPE), STORED(mtrr_type), .set = set_mtrr_type },
+	{ RANGE(MSR_IA32_MC0_CTL, MSR_IA32_MC0_CTL + 4 * SEVM_MCE_BANKS - 1), .get = get_mce,
 	  .set = set_mce, .offset = offsetof(struct sevm_msrs, mce) },
 	{ ONE(MSR_RAPL_POWER_UNIT), ZERO_READ_ONLY },
 	{ ONE(MSR_PKG_ENERGY_STATUS), ZERO_READ_ONLY },

@@ -20,7 +20,7 @@
 #include "slot.h"
 
 #define MAX_SLOT_PAGES	((1ULL << 31) - 1)	/* KVM_MEM_MAX_NR_PAGES */
-#define GPA_END		(1ULL << 52)
+#define GPA_END		BIT_ULL(52)
 
 struct sevm_slots {
 	unsigned int n;

@@ -6,21 +6,21 @@
 #ifndef SEVM_UNIT_KERNEL_H
 #define SEVM_UNIT_KERNEL_H
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
+#include <linux/types.h>
 
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-/* As in the kernel, so that %llx fits. */
-typedef unsigned long long u64;
-typedef int8_t s8;
-typedef int16_t s16;
-typedef int32_t s32;
-typedef long long s64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s8 s8;
+typedef __s16 s16;
+typedef __s32 s32;
+typedef __s64 s64;
 
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))
@@ -28,8 +28,10 @@ typedef long long s64;
 #define GENMASK(h, l)		((unsigned long)GENMASK_ULL(h, l))
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
-#define min(a, b)		({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
-#define max(a, b)		({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
+#define min(a, b) ({ \
+	__typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
+#define max(a, b) ({ \
+	__typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define max_t(t, a, b)		max((t)(a), (t)(b))
 #define clamp_t(t, v, lo, hi)	min_t(t, max_t(t, v, lo), hi)
@@ -50,8 +52,8 @@ typedef long long s64;
 #define __packed		__attribute__((__packed__))
 #define __aligned(n)		__attribute__((__aligned__(n)))
 #define __maybe_unused		__attribute__((__unused__))
-#define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 #define PAGE_SIZE		4096UL
 #define PAGE_SHIFT		12
 
@@ -65,8 +67,5 @@ typedef unsigned long __attribute__((__may_alias__)) sevm_word;
 #define set_bit(n, p)	((void)__atomic_fetch_or((sevm_word *)(p), BIT(n), __ATOMIC_SEQ_CST))
 #define clear_bit(n, p)	((void)__atomic_fetch_and((sevm_word *)(p), ~BIT(n), __ATOMIC_SEQ_CST))
 #define fls(x)		((x) ? 32 - __builtin_clz(x) : 0)
-
-#define EXPORT_SYMBOL_GPL(x)	struct sevm_unused_export
-#define static_assert		_Static_assert
 
 #endif /* SEVM_UNIT_KERNEL_H */

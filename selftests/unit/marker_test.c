@@ -71,7 +71,7 @@ static bool masks_are_sane(void)
 
 				if (!mask)
 					continue;
-				if (mask & (mask >> 1) ? !(mask & BIT_ULL(51)) : mask != BIT_ULL(51))
+				if (!(mask & BIT_ULL(51)))
 					return false;
 				if (mask & ~GENMASK_ULL(51, 12))
 					return false;
