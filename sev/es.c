@@ -219,8 +219,12 @@ static void vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 	}
 
 	sevm_vmcb_init_es(vcpu);
-	if (es->protected)
+	if (es->protected) {
 		sevm_vmcb_protect(vcpu, __pa(es->vmsa));
+		vcpu->cr0 = es->cr0;
+		vcpu->cr4 = es->cr4;
+		vcpu->efer = es->efer;
+	}
 	if (!init)
 		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_info(vm->ghcb_max,
 							    sevm_es_caps.cbit));
@@ -311,6 +315,7 @@ static u32 asid(struct sevm_vm *vm)
  */
 static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 {
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 	u64 value = vcpu->exit.info1;
 
 	switch (vcpu->exit.code) {
@@ -321,12 +326,15 @@ static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 			return sevm_ghcb_msr_handle(vcpu, value);
 		return sevm_vmgexit_handle(vcpu, value);
 	case SVM_EXIT_EFER_WRITE_TRAP:
-		vcpu->efer = value & ~EFER_SVME;
+		es->efer = value & ~EFER_SVME;
+		vcpu->efer = es->efer;
 		return SEVM_RESUME;
 	case SVM_EXIT_CR0_WRITE_TRAP:
+		es->cr0 = value;
 		vcpu->cr0 = value;
 		return SEVM_RESUME;
 	case SVM_EXIT_CR4_WRITE_TRAP:
+		es->cr4 = value;
 		vcpu->cr4 = value;
 		return SEVM_RESUME;
 	case SVM_EXIT_CR8_WRITE_TRAP:

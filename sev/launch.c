@@ -332,6 +332,9 @@ static int update_vmsa(struct sevm_vcpu *vcpu, struct kvm_sev_cmd *cmd)
 
 	/* From here on the registers are the guest's own. */
 	es->protected = true;
+	es->cr0 = vcpu->cr0;
+	es->cr4 = vcpu->cr4;
+	es->efer = vcpu->efer;
 	sevm_vmcb_protect(vcpu, __pa(es->vmsa));
 	sevm_fpu_free(vcpu);
 	return 0;

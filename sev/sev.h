@@ -42,6 +42,8 @@ struct sevm_es_vcpu {
 	u64 xcr0;
 	u64 xss;
 	u64 dr7;
+	/* ... and by its write traps, for vcpu->cr0 and so on to survive INIT */
+	u64 cr0, cr4, efer;
 
 	/* The GHCB: sev/ghcb.c is the only writer */
 	struct sevm_map ghcb;

@@ -392,9 +392,12 @@ bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
 
 	events = xchg(&vcpu->apic_events, 0);
 	if (events & BIT(SEVM_EVENT_INIT)) {
+		/* A vCPU in reset hold goes on by SIPI only, the BSP too. */
+		bool held = vcpu->vm->protect->hold_kind(vcpu);
+
 		sevm_vcpu_reset(vcpu, true);
-		vcpu->mp_state = sevm_vcpu_is_bsp(vcpu) ? KVM_MP_STATE_RUNNABLE :
-							  KVM_MP_STATE_INIT_RECEIVED;
+		vcpu->mp_state = sevm_vcpu_is_bsp(vcpu) && !held ?
+			KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
 		changed = true;
 	}
 	if (events & BIT(SEVM_EVENT_SIPI) && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
