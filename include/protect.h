@@ -78,7 +78,8 @@ enum sevm_access {
  * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
  * @sipi: the vCPU, waiting for SIPI, got one: make it start at what @vector
  *	means to this kind of guest. The caller makes it runnable.
- * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace.
+ * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace. SEVM_AP_HOLD_UNKNOWN:
+ *	this kind of guest has no such thing.
  * @set_hold_kind: restore it; 0 or -EINVAL.
  * @msr_get: read an MSR only the backend knows; false: unknown.
  *
@@ -117,6 +118,8 @@ struct sevm_protect_ops {
 	long (*enc_op)(struct sevm_vm *vm, void __user *arg);
 	long (*vm_ioctl)(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);
 };
+
+#define SEVM_AP_HOLD_UNKNOWN	(~0U)
 
 /* The null backend (svm/plain.c) and the SEV-ES backend (sev/es.c). */
 extern const struct sevm_protect_ops sevm_plain_ops;

@@ -32,6 +32,7 @@
 #define CPUID_SVM		0x8000000a
 #define SVM_FEATURE_CLEAN	BIT(5)
 #define VM_CR_SVMDIS		BIT(4)
+#define SAVE_TSC_AUX		0x2ec	/* in a VMSA; 6.1's struct lacks it */
 
 struct host_cpu {
 	struct page *hsave;
@@ -130,6 +131,8 @@ static int enable(void)
 		wrmsrl(MSR_AMD64_TSC_RATIO, SVM_TSC_RATIO_DEFAULT);
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
 		rdmsrl(MSR_TSC_AUX, hc->tsc_aux);
+	/* Where the CPU virtualizes TSC_AUX, #VMEXIT restores it from here. */
+	*(u32 *)((void *)sevm_host_save_image(smp_processor_id()) + SAVE_TSC_AUX) = hc->tsc_aux;
 
 	/* What this CPU's TLB holds under our ASIDs is from another life. */
 	sevm_asid_forget_cpu(smp_processor_id());

@@ -222,13 +222,13 @@ int sevm_io_killed(struct sevm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	const char *reason = READ_ONCE(vcpu->vm->kill_reason);
+	char text[sizeof(run->internal.data)];
 
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = SEVM_INTERNAL_ERROR_KILLED;
 	run->internal.ndata = ARRAY_SIZE(run->internal.data);
-	strncpy((char *)run->internal.data, reason ?: "unknown",
-		sizeof(run->internal.data) - 1);
-	((char *)run->internal.data)[sizeof(run->internal.data) - 1] = 0;
+	strscpy_pad(text, reason ?: "unknown", sizeof(text));
+	memcpy(run->internal.data, text, sizeof(text));
 	return 0;
 }
 

@@ -98,7 +98,7 @@ static void sipi(struct sevm_vcpu *vcpu, u8 vector)
 
 static u32 hold_kind(struct sevm_vcpu *vcpu)
 {
-	return 0;
+	return SEVM_AP_HOLD_UNKNOWN;
 }
 
 static int set_hold_kind(struct sevm_vcpu *vcpu, u32 kind)

@@ -108,10 +108,9 @@ static long get_hold(struct sevm_vcpu *vcpu, void __user *arg)
 {
 	struct sevm_ap_hold hold = {};
 
-	/* The plain backend refuses to set one: it has none to show either. */
-	if (vcpu->vm->protect->set_hold_kind(vcpu, U32_MAX) == -ENOTTY)
-		return -ENOTTY;
 	hold.kind = vcpu->vm->protect->hold_kind(vcpu);
+	if (hold.kind == SEVM_AP_HOLD_UNKNOWN)
+		return -ENOTTY;
 	return copy_to_user(arg, &hold, sizeof(hold)) ? -EFAULT : 0;
 }
 
@@ -351,10 +350,14 @@ int sevm_vcpu_create(struct sevm_vm *vm, u32 id)
 	if (IS_ERR(vcpu))
 		return PTR_ERR(vcpu);
 
+	/* Once there is a file, nothing may fail: its release needs the vCPU. */
+	r = xa_reserve(&vm->vcpus, vcpu->index, GFP_KERNEL_ACCOUNT);
+	if (r)
+		goto err_free_vcpu;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		r = fd;
-		goto err_free_vcpu;
+		goto err_release;
 	}
 	snprintf(name, sizeof(name), "sevm-vcpu:%u", id);
 	file = anon_inode_getfile(name, &vcpu_fops, vcpu, O_RDWR);
@@ -363,10 +366,7 @@ int sevm_vcpu_create(struct sevm_vm *vm, u32 id)
 		goto err_put_fd;
 	}
 	sevm_vm_get(vm);
-
-	r = xa_err(xa_store(&vm->vcpus, vcpu->index, vcpu, GFP_KERNEL_ACCOUNT));
-	if (r)
-		goto err_put_file;
+	xa_store(&vm->vcpus, vcpu->index, vcpu, GFP_KERNEL_ACCOUNT);
 
 	/* Whoever sees the new count sees a whole vCPU. */
 	vm->created_vcpus++;
@@ -375,10 +375,10 @@ int sevm_vcpu_create(struct sevm_vm *vm, u32 id)
 	fd_install(fd, file);
 	return fd;
 
-err_put_file:
-	fput(file);		/* puts the VM too */
 err_put_fd:
 	put_unused_fd(fd);
+err_release:
+	xa_release(&vm->vcpus, vcpu->index);
 err_free_vcpu:
 	sevm_vcpu_free(vcpu);
 	return r;

@@ -176,8 +176,10 @@ static bool cr4_valid(struct sevm_vcpu *vcpu, u64 cr4)
 		      X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
 	unsigned int i;
 
+	/* Before KVM_SET_CPUID2: whatever the host has. */
 	for (i = 0; i < ARRAY_SIZE(cr4_features); i++)
-		if (sevm_cpuid_has(vcpu, cr4_features[i].feature))
+		if (vcpu->cpuid ? sevm_cpuid_has(vcpu, cr4_features[i].feature) :
+				  boot_cpu_has(cr4_features[i].feature))
 			allowed |= cr4_features[i].bit;
 	return !(cr4 & ~allowed);
 }
