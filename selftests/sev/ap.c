@@ -350,6 +350,39 @@ static void init_stops_a_running_vcpu(void)
 	vm_free(vm);
 }
 
+static void spin(unsigned int n)
+{
+	while (n--)
+		cpu_relax();
+}
+
+/* The BSP parks itself, as a kernel that is left by kexec on another CPU may. */
+static void bsp_guest(unsigned long cpu)
+{
+	x2apic_enable();
+	if (!cpu) {
+		guest_wake_ap(1);
+		SHARED->alive[0] = 1;
+		SHARED->answer[0] = 1 + guest_hold_nae();
+		GUEST_ASSERT(SHARED->answer[0] > 1);
+		return;
+	}
+
+	wait_alive(0, 1);
+	spin(100000);
+	x2apic_icr(0, ICR_INIT | ICR_LEVEL_ASSERT);
+	spin(100000);
+	GUEST_ASSERT_EQ(SHARED->answer[0], 0);
+	x2apic_icr(0, ICR_STARTUP | ICR_LEVEL_ASSERT | 0x10);
+	for (;;)
+		guest_hold_nae();
+}
+
+static void init_does_not_wake_a_held_bsp(void)
+{
+	run_guest(bsp_guest, &(struct vm_options){ .vcpus = 2 });
+}
+
 TESTS = {
 	CASE(first_sipi_runs_the_measured_state),
 	CASE(thousand_rounds_by_nae),
@@ -364,5 +397,6 @@ TESTS = {
 	CASE(hold_by_nae_is_visible),
 	CASE(hold_by_msr_is_visible),
 	CASE(init_stops_a_running_vcpu),
+	CASE(init_does_not_wake_a_held_bsp),
 	TESTS_END
 };
