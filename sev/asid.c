@@ -149,16 +149,18 @@ int sevm_es_asid_get(struct sevm_es_vm *es)
 	return -EBUSY;
 }
 
-/* The key is unbound from it; nothing runs under it any more. */
-void sevm_es_asid_put(struct sevm_es_vm *es)
+/* Nothing runs under it any more. One that has its key still stays taken. */
+void sevm_es_asid_put(struct sevm_es_vm *es, bool bound)
 {
 	if (!es->asid)
 		return;
 
 	sevm_asid_forget_fixed(es->asid);
-	mutex_lock(&lock);
-	__set_bit(es->asid, dirty);
-	mutex_unlock(&lock);
+	if (!bound) {
+		mutex_lock(&lock);
+		__set_bit(es->asid, dirty);
+		mutex_unlock(&lock);
+	}
 	es->asid = 0;
 	uncharge(es);
 }

@@ -42,6 +42,7 @@ int sevm_launch_init(struct sevm_vm *vm)
 void sevm_launch_destroy(struct sevm_vm *vm)
 {
 	struct sevm_es_vm *es = sevm_es_vm(vm);
+	bool bound = false;
 
 	if (!es)
 		return;
@@ -52,9 +53,9 @@ void sevm_launch_destroy(struct sevm_vm *vm)
 		 * DEACTIVATE would land in pages that have a new owner by then.
 		 */
 		wbinvd_on_all_cpus();
-		sevm_psp_decommission(es->handle, true);
+		bound = sevm_psp_decommission(es->handle, true);
 	}
-	sevm_es_asid_put(es);
+	sevm_es_asid_put(es, bound);
 	if (es->psp)
 		fput(es->psp);
 
@@ -78,7 +79,7 @@ static int init_es(struct sevm_vm *vm, struct kvm_sev_cmd *cmd,
 		return r;
 	r = sevm_psp_init((int *)&cmd->error);
 	if (r) {
-		sevm_es_asid_put(es);
+		sevm_es_asid_put(es, false);
 		return r;
 	}
 

@@ -132,21 +132,25 @@ int sevm_psp_activate(u32 handle, u32 asid, int *error)
 	return r;
 }
 
-void sevm_psp_decommission(u32 handle, bool active)
+int sevm_psp_decommission(u32 handle, bool active)
 {
 	struct sev_data_deactivate deactivate = { .handle = handle };
 	struct sev_data_decommission decommission = { .handle = handle };
-	int r, error = 0;
+	int ret = 0, r, error = 0;
 
 	if (active) {
 		sevm_es_asid_deactivate_begin();
-		r = ccp.deactivate(&deactivate, &error);
+		ret = ccp.deactivate(&deactivate, &error);
 		sevm_es_asid_deactivate_end();
-		WARN_ONCE(r, "sevm: DEACTIVATE failed: %d, firmware error %#x\n",
-			  r, error);
+		if (ret)
+			pr_err_ratelimited("DEACTIVATE failed: %d, firmware error %#x\n",
+					   ret, error);
 	}
 
 	error = 0;
 	r = ccp.decommission(&decommission, &error);
-	WARN_ONCE(r, "sevm: DECOMMISSION failed: %d, firmware error %#x\n", r, error);
+	if (r)
+		pr_err_ratelimited("DECOMMISSION failed: %d, firmware error %#x\n",
+				   r, error);
+	return ret;
 }

@@ -93,7 +93,7 @@ void sevm_es_flush_encrypted(void *va, u32 asid);
 int sevm_es_asid_setup(void);
 void sevm_es_asid_teardown(void);
 int sevm_es_asid_get(struct sevm_es_vm *es);	/* 0, -EBUSY, -ENOMEM */
-void sevm_es_asid_put(struct sevm_es_vm *es);
+void sevm_es_asid_put(struct sevm_es_vm *es, bool bound);	/* bound: lost */
 /* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
 int sevm_es_asid_flush(int *error);
 /* DEACTIVATE must not come between the two: excluded by these */
@@ -106,9 +106,12 @@ void sevm_psp_teardown(void);
 int sevm_psp_init(int *error);			/* the platform, if it is not yet */
 int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error);
 int sevm_psp_df_flush(int *error);
-/* Bind the guest's key to its ASID; and undo both, whatever happened. */
+/*
+ * Bind the guest's key to its ASID; and undo both, whatever happened. Not 0: the
+ * key is still bound, and its ASID must not be used again.
+ */
 int sevm_psp_activate(u32 handle, u32 asid, int *error);
-void sevm_psp_decommission(u32 handle, bool active);
+int sevm_psp_decommission(u32 handle, bool active);
 
 /* launch.c */
 int sevm_launch_init(struct sevm_vm *vm);	/* a typed VM: no INIT2 yet */
