@@ -234,10 +234,14 @@ struct exit_row {
 	bool automatic;
 };
 
-#define PLAIN(code, func)	[SVM_EXIT_##code] = { #code, func, false }
-#define AUTO(code, func)	[SVM_EXIT_##code] = { #code, func, true }
-#define EXCEPTION(nr, func, a)	[SVM_EXIT_EXCP_BASE + (nr)] = { "EXCEPTION " #nr, func, a }
-#define TRAP(first, last)	[first ... last] = { "WRITE TRAP", backend, true }
+#define PLAIN(code, func)						\
+	[SVM_EXIT_##code] = { #code, func, false }
+#define AUTO(code, func)						\
+	[SVM_EXIT_##code] = { #code, func, true }
+#define EXCEPTION(nr, func, automatic)					\
+	[SVM_EXIT_EXCP_BASE + (nr)] = { "EXCEPTION " #nr, func, automatic }
+#define TRAP(first, last)						\
+	[first ... last] = { "WRITE TRAP", backend, true }
 
 static const struct exit_row rows[] = {
 	[SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR0 + 15] = {

@@ -90,6 +90,7 @@ void sevm_vm_flush_tlbs(struct sevm_vm *vm)
 
 	sevm_for_each_vcpu(i, vcpu, vm)
 		set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
+	/* The bits before the modes: the vCPU does it the other way round. */
 	smp_mb();
 	sevm_for_each_vcpu(i, vcpu, vm)
 		if (READ_ONCE(vcpu->mode) != SEVM_OUTSIDE)
@@ -262,6 +263,7 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	local_irq_disable();
 	cpu = smp_processor_id();
 	WRITE_ONCE(vcpu->kick_cpu, cpu);
+	/* IN_GUEST first, then look: see the top. */
 	smp_store_mb(vcpu->mode, SEVM_IN_GUEST);
 
 	if (must_not_enter(vcpu) || !sevm_host_cpu_on()) {
@@ -276,6 +278,7 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	}
 
 	switch_worlds(vcpu, cpu);
+	/* Who sees OUTSIDE sees all that the guest did. */
 	smp_store_release(&vcpu->mode, SEVM_OUTSIDE);
 	sevm_count(vcpu, exits);
 

@@ -368,8 +368,8 @@ int sevm_vcpu_create(struct sevm_vm *vm, u32 id)
 	sevm_vm_get(vm);
 	xa_store(&vm->vcpus, vcpu->index, vcpu, GFP_KERNEL_ACCOUNT);
 
-	/* Whoever sees the new count sees a whole vCPU. */
 	vm->created_vcpus++;
+	/* Whoever sees the new count sees a whole vCPU. */
 	smp_wmb();
 	atomic_inc(&vm->online_vcpus);
 	fd_install(fd, file);

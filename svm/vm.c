@@ -75,6 +75,7 @@ enum sevm_result sevm_vm_kill(struct sevm_vm *vm, const char *reason)
 	if (!cmpxchg(&vm->kill_reason, NULL, reason))
 		pr_notice_ratelimited("VM of pid %d ends: %s\n",
 				      task_tgid_nr(current), reason);
+	/* The reason before the verdict. */
 	smp_store_release(&vm->dead, true);
 	sevm_for_each_vcpu(i, vcpu, vm)
 		sevm_vcpu_request(vcpu, SEVM_REQ_KILL);
