@@ -10,7 +10,6 @@
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
 
-#include "apic.h"
 #include "cpuid.h"
 #include "cpuid_internal.h"
 
@@ -54,14 +53,11 @@ static void set_bit_if(u32 *reg, u32 bit, bool on)
 static void update(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss,
 		   struct kvm_cpuid_entry2 *entry)
 {
-	u64 apic_base;
-
 	switch (entry->function) {
 	case 1:
 		if (boot_cpu_has(X86_FEATURE_XSAVE))
 			set_bit_if(&entry->ecx, F(OSXSAVE), vcpu->cr4 & X86_CR4_OSXSAVE);
-		if (vcpu->apic && !sevm_apic_msr_get(vcpu, MSR_IA32_APICBASE, &apic_base, true))
-			set_bit_if(&entry->edx, F(APIC), apic_base & MSR_IA32_APICBASE_ENABLE);
+		set_bit_if(&entry->edx, F(APIC), vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
 		break;
 	case 7:
 		if (!entry->index && boot_cpu_has(X86_FEATURE_PKU))

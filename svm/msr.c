@@ -10,7 +10,6 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <asm/apicdef.h>
 #include <asm/mce.h>
 #include <asm/msr-index.h>
 
@@ -18,7 +17,6 @@
 #include "io.h"
 #include "msr.h"
 #include "msr_internal.h"
-#include "vcpu.h"
 
 #define MAX_ENTRIES	256	/* KVM's MAX_IO_MSRS: one less may come at once */
 #define PAT_RESET	0x0007040600070406ULL

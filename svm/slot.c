@@ -374,7 +374,8 @@ int sevm_mem_pin_slots(struct sevm_vm *vm, u64 uaddr, u64 len)
 		u64 start = pins->uaddr >> PAGE_SHIFT, end = start + pins->npages;
 
 		for (at = max(first, start); at < end && at <= last && !ret; at++) {
-			ret = sevm_pins_get(pins, at - start, false, &pin);
+			ret = fatal_signal_pending(current) ? -EINTR :
+				sevm_pins_get(pins, at - start, false, &pin);
 			cond_resched();
 		}
 	}
