@@ -342,6 +342,13 @@ int sevm_apic_pending(struct sevm_vcpu *vcpu)
 	return sevm_apic_regs_pending(vcpu->apic->regs);
 }
 
+int sevm_apic_waiting(struct sevm_vcpu *vcpu)
+{
+	if (!vcpu->apic || sevm_apic_mode(vcpu) == SEVM_APIC_DISABLED)
+		return -1;
+	return sevm_apic_vector_highest(vcpu->apic->regs, SEVM_APIC_IRR);
+}
+
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector)
 {
 	sevm_apic_regs_accept(vcpu->apic->regs, vector);

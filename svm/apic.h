@@ -30,6 +30,8 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
 /* Highest vector above the processor priority, or -1; then take it into service. */
 int sevm_apic_pending(struct sevm_vcpu *vcpu);
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
+/* Highest vector that waits, whatever the processor priority, or -1. */
+int sevm_apic_waiting(struct sevm_vcpu *vcpu);
 
 /*
  * INIT and SIPI that have arrived, in the vCPU's own thread: changes mp_state,

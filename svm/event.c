@@ -154,13 +154,14 @@ static void open_windows(struct sevm_vcpu *vcpu)
 	 * let in at the next chance to interrupt.
 	 */
 	bool nmi = vcpu->nmi_pending && !vcpu->nmi_masked;
+	int waiting = sevm_apic_waiting(vcpu);
 
 	if (nmi || pending_interrupt(vcpu) >= 0 ||
 	    (!vcpu->apic && READ_ONCE(vcpu->run->request_interrupt_window)))
 		sevm_vmcb_set_window(vcpu, true, -1);
-	else if (vcpu->apic && vcpu->cr8 && !sevm_vmcb_has_vmsa(vcpu))
-		/* CR8 writes do not exit: look again once it is lowered. */
-		sevm_vmcb_set_window(vcpu, true, vcpu->cr8);
+	else if (waiting >= 0 && waiting >> 4 <= vcpu->cr8 && !sevm_vmcb_has_vmsa(vcpu))
+		/* CR8 writes do not exit: look again once it is below the vector's class. */
+		sevm_vmcb_set_window(vcpu, true, waiting >> 4);
 	else
 		sevm_vmcb_set_window(vcpu, false, 0);
 }
