@@ -178,6 +178,7 @@ bool assist(struct vcpu *vcpu)
 		if (a.high_byte)
 			value >>= 8;
 	}
+	vcpu->mmio_exits++;
 	mmio_access(vcpu->vm, a.write, gpa, a.size, &value);
 	if (!a.write)
 		load(&regs, &a, value);
