@@ -227,8 +227,8 @@ static void test_acpi(void)
 
 int main(void)
 {
-	struct options opt = { .split_irqchip = true };
-	struct vm vm = { .opt = &opt, .fd = -1 };
+	struct options opt = { .cpus = 1 };
+	struct vm vm = { .opt = &opt, .fd = -1, .split_irqchip = true };
 
 	ioapic.vm = &vm;
 	test_decode();

@@ -46,9 +46,11 @@ void irq_init(struct vm *vm)
 	unsigned int i;
 
 	ioapic.vm = vm;
+	vm->split_irqchip = vm->opt->irqchip == IRQCHIP_SPLIT ||
+			    (vm->opt->irqchip == IRQCHIP_AUTO && vm->sevm && !vm->opt->protected);
 	for (i = 0; i < PINS; i++)
 		ioapic.table[i] = RTE_MASKED;
-	if (vm->opt->split_irqchip) {
+	if (vm->split_irqchip) {
 		if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
 			die(EXIT_HOST, "KVM_CAP_SPLIT_IRQCHIP: %s", strerror(errno));
 	} else if (ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0)) {
@@ -74,7 +76,7 @@ void irq_set(unsigned int pin, bool level)
 	bool rising = level && !ioapic.line[pin];
 
 	ioapic.line[pin] = level;
-	if (!ioapic.vm->opt->split_irqchip) {
+	if (!ioapic.vm->split_irqchip) {
 		if (ioctl(ioapic.vm->fd, KVM_IRQ_LINE, &irq) && ioapic.vm->opt->verbose)
 			note("KVM_IRQ_LINE: %s", strerror(errno));
 	} else if (rising && !(ioapic.table[pin] & RTE_MASKED)) {
@@ -124,7 +126,7 @@ bool irq_mmio(bool write, uint64_t gpa, uint32_t size, void *data)
 	uint32_t value = 0;
 	uint64_t offset = gpa - IOAPIC_BASE;
 
-	if (!ioapic.vm->opt->split_irqchip || gpa < IOAPIC_BASE ||
+	if (!ioapic.vm->split_irqchip || gpa < IOAPIC_BASE ||
 	    offset >= IOAPIC_SIZE)
 		return false;
 	if (write) {

@@ -25,7 +25,8 @@ static const char usage[] =
 "  --plain               not one\n"
 "  --policy P            of the SEV-ES launch (default 0x5: ES, no debugging)\n"
 "  --ghcb-version N      newest GHCB protocol to offer, 1 or 2\n"
-"  --irqchip kernel|split  where the IOAPIC is (default kernel)\n"
+"  --irqchip kernel|split  where the IOAPIC is (default: in the kernel, but for a\n"
+"                        plain guest on sevm, which could not reach it there)\n"
 "  --huge-pages          ask for transparent huge pages\n"
 "  --kernel BZIMAGE      boot this Linux kernel\n"
 "  --initrd FILE         with this initial RAM disk\n"
@@ -166,7 +167,7 @@ static void parse(struct options *opt, int argc, char **argv)
 		case OPT_IRQCHIP:
 			if (strcmp(optarg, "kernel") && strcmp(optarg, "split"))
 				die(EXIT_USAGE, "--irqchip: kernel or split");
-			opt->split_irqchip = !strcmp(optarg, "split");
+			opt->irqchip = *optarg == 's' ? IRQCHIP_SPLIT : IRQCHIP_KERNEL;
 			break;
 		case OPT_HUGE:
 			opt->huge_pages = true;

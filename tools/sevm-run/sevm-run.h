@@ -35,7 +35,7 @@ struct options {
 	bool protected;
 	uint32_t policy;
 	unsigned int ghcb_version;	/* 0: the hypervisor's choice */
-	bool split_irqchip;
+	enum { IRQCHIP_AUTO, IRQCHIP_KERNEL, IRQCHIP_SPLIT } irqchip;
 	bool huge_pages;
 	bool stats;
 	unsigned int timeout;		/* seconds; 0: none */
@@ -96,6 +96,7 @@ struct vm {
 	int fd;
 	int sev;			/* /dev/sev, or -1 */
 	bool sevm;			/* not KVM */
+	bool split_irqchip;		/* the IOAPIC is in irq.c */
 	bool typed;			/* KVM_X86_SEV_ES_VM and INIT2 */
 	int run_size;
 	struct vcpu *vcpus;
