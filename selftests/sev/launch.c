@@ -2,6 +2,7 @@
 /*
  * launch.c - the launch: its order, its errors, and what of a vCPU stays visible.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -245,6 +246,51 @@ static void update_data_checks_its_range(void)
 	vm_free(vm);
 }
 
+/* The keys that would make a secret acceptable are not known here: EIO is the best. */
+static void secret_checks_its_input(void)
+{
+	struct vm *vm = unlaunched(NULL);
+	u8 hdr[52] = {}, trans[64] = {};
+	const struct kvm_sev_launch_secret good = {
+		.hdr_uaddr = (u64)hdr, .hdr_len = sizeof(hdr),
+		.guest_uaddr = (u64)vm->memory + GUEST_PRIVATE_DATA, .guest_len = sizeof(trans),
+		.trans_uaddr = (u64)trans, .trans_len = sizeof(trans),
+	};
+	struct kvm_sev_launch_secret secret = good;
+	u8 *twice;
+	int fd;
+
+	launch_start(vm);
+	launch_update_data(vm);
+	launch_update_vmsa(vm);
+	launch_measure(vm);
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_SECRET, &secret, NULL), EIO);
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_SECRET, (void *)1, NULL), EFAULT);
+#define BAD(field, value, error) do {					\
+	secret = good;							\
+	secret.field = value;						\
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_SECRET, &secret, NULL), error); \
+} while (0)
+	BAD(hdr_uaddr, 0, EINVAL);
+	BAD(hdr_len, 0, EINVAL);
+	BAD(hdr_len, 0x4001, EINVAL);
+	BAD(trans_uaddr, 0, EINVAL);
+	BAD(trans_len, 0x4001, EINVAL);
+	BAD(trans_uaddr, 0x1000, EFAULT);
+	BAD(guest_len, 0, EINVAL);
+	BAD(guest_uaddr, 0x1000, ENOMEM);
+	/* Two pages that are one: never a run of physical memory. */
+	ASSERT_OK(fd = memfd_create("twice", 0));
+	ASSERT_OK(ftruncate(fd, 0x1000));
+	twice = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT(twice != MAP_FAILED);
+	ASSERT(mmap(twice + 0x1000, 0x1000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    fd, 0) != MAP_FAILED);
+	BAD(guest_uaddr, (u64)twice + 0xff0, EINVAL);
+#undef BAD
+	vm_free(vm);
+}
+
 static void guest_status(void)
 {
 	struct vm *vm = unlaunched(NULL);
@@ -380,6 +426,7 @@ TESTS = {
 	CASE(second_start_is_refused),
 	CASE(measure_tells_its_length),
 	CASE(update_data_checks_its_range),
+	CASE(secret_checks_its_input),
 	CASE(guest_status),
 	CASE(measurement_without_nonce_is_no_constant),
 	CASE(protected_state_is_refused),
