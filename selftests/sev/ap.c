@@ -350,6 +350,35 @@ static void init_stops_a_running_vcpu(void)
 	vm_free(vm);
 }
 
+static void lonely_guest(unsigned long cpu)
+{
+	SHARED->answer[0] = 1 + hold();
+}
+
+/* Without a local APIC there is no SIPI: the VMM is told, and decides. */
+static void no_apic(bool msr)
+{
+	struct vm *vm = vm_create(lonely_guest, &(struct vm_options){
+		.irqchip = IRQCHIP_NONE, .ghcb_version = msr ? 2 : 0 });
+
+	shared_of(vm)->form = msr;
+	ASSERT_EQ(vcpu_run_to_exit(&vm->vcpu[0]), KVM_EXIT_AP_RESET_HOLD);
+	ASSERT_EQ(shared_of(vm)->answer[0], 0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	ASSERT_EQ(shared_of(vm)->answer[0], 1);		/* it was no SIPI */
+	vm_free(vm);
+}
+
+static void nae_hold_without_apic_exits(void)
+{
+	no_apic(false);
+}
+
+static void msr_hold_without_apic_exits(void)
+{
+	no_apic(true);
+}
+
 static void spin(unsigned int n)
 {
 	while (n--)
@@ -398,5 +427,7 @@ TESTS = {
 	CASE(hold_by_msr_is_visible),
 	CASE(init_stops_a_running_vcpu),
 	CASE(init_does_not_wake_a_held_bsp),
+	CASE(nae_hold_without_apic_exits),
+	CASE(msr_hold_without_apic_exits),
 	TESTS_END
 };
