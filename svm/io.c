@@ -267,7 +267,8 @@ enum sevm_result sevm_io_fail_entry(struct sevm_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
-	run->fail_entry.hardware_entry_failure_reason = vcpu->exit.code;
+	/* KVM shows the lower half of the exit code. */
+	run->fail_entry.hardware_entry_failure_reason = (u32)vcpu->exit.code;
 	run->fail_entry.cpu = vcpu->cpu;
 	return SEVM_TO_USER;
 }
