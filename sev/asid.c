@@ -27,6 +27,53 @@ static unsigned int bits(void)
 	return sevm_es_caps.max_es_asid + 1;
 }
 
+/*
+ * The kernel counts ASIDs for cgroups only where it has KVM's SEV. What there
+ * is to count stays announced when sevm goes: KVM may be there still.
+ */
+#if IS_ENABLED(CONFIG_CGROUP_MISC) && IS_ENABLED(CONFIG_KVM_AMD_SEV)
+static void announce(void)
+{
+	misc_cg_set_capacity(MISC_CG_RES_SEV_ES, sevm_es_caps.max_es_asid);
+}
+
+static int charge(struct sevm_es_vm *es)
+{
+	int r;
+
+	/* Each time: an unloading kvm_amd sets the capacity to 0. */
+	announce();
+
+	es->cg = get_current_misc_cg();
+	r = misc_cg_try_charge(MISC_CG_RES_SEV_ES, es->cg, 1);
+	if (r) {
+		put_misc_cg(es->cg);
+		es->cg = NULL;
+	}
+	return r;
+}
+
+static void uncharge(struct sevm_es_vm *es)
+{
+	misc_cg_uncharge(MISC_CG_RES_SEV_ES, es->cg, 1);
+	put_misc_cg(es->cg);
+	es->cg = NULL;
+}
+#else
+static void announce(void)
+{
+}
+
+static int charge(struct sevm_es_vm *es)
+{
+	return 0;
+}
+
+static void uncharge(struct sevm_es_vm *es)
+{
+}
+#endif
+
 int sevm_es_asid_setup(void)
 {
 	taken = bitmap_zalloc(bits(), GFP_KERNEL);
@@ -37,6 +84,7 @@ int sevm_es_asid_setup(void)
 		return -ENOMEM;
 	}
 	__set_bit(0, taken);
+	announce();
 	return 0;
 }
 
@@ -100,41 +148,6 @@ static u32 pick(void)
 	mutex_unlock(&lock);
 	return n;
 }
-
-/* The kernel counts ASIDs for cgroups only where it has KVM's SEV. */
-#if IS_ENABLED(CONFIG_CGROUP_MISC) && IS_ENABLED(CONFIG_KVM_AMD_SEV)
-static int charge(struct sevm_es_vm *es)
-{
-	int r;
-
-	/* Said each time: an unloading kvm_amd sets the capacity to 0. */
-	misc_cg_set_capacity(MISC_CG_RES_SEV_ES, sevm_es_caps.max_es_asid);
-
-	es->cg = get_current_misc_cg();
-	r = misc_cg_try_charge(MISC_CG_RES_SEV_ES, es->cg, 1);
-	if (r) {
-		put_misc_cg(es->cg);
-		es->cg = NULL;
-	}
-	return r;
-}
-
-static void uncharge(struct sevm_es_vm *es)
-{
-	misc_cg_uncharge(MISC_CG_RES_SEV_ES, es->cg, 1);
-	put_misc_cg(es->cg);
-	es->cg = NULL;
-}
-#else
-static int charge(struct sevm_es_vm *es)
-{
-	return 0;
-}
-
-static void uncharge(struct sevm_es_vm *es)
-{
-}
-#endif
 
 int sevm_es_asid_get(struct sevm_es_vm *es)
 {
