@@ -351,10 +351,11 @@ static int wait_for_init(struct sevm_vcpu *vcpu)
 {
 	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 		return -EINTR;
-	wait_event_interruptible(vcpu->wait, wakes(vcpu));
+	/* Other requests can wait: they do not start it. */
+	wait_event_interruptible(vcpu->wait, sevm_apic_has_init_sipi(vcpu) ||
+				 READ_ONCE(vcpu->vm->dead));
 	if (READ_ONCE(vcpu->vm->dead))
-		return -EIO;
-	take_request(vcpu, SEVM_REQ_EVENT);
+		return sevm_io_killed(vcpu);
 	sevm_apic_accept_init_sipi(vcpu);
 	if (!has_signal())
 		return -EAGAIN;
@@ -433,9 +434,7 @@ int sevm_vcpu_run(struct sevm_vcpu *vcpu)
 	int ret;
 
 	mask_signals(vcpu);
-	WRITE_ONCE(vcpu->task, current);
 	ret = run(vcpu);
-	WRITE_ONCE(vcpu->task, NULL);
 	sevm_debug_rest(vcpu);
 	show_state(vcpu);
 	unmask_signals(vcpu);

@@ -232,7 +232,6 @@ struct sevm_vcpu {
 		SEVM_EXITING,
 	} mode;
 	unsigned long requests;		/* bits: enum sevm_request */
-	struct task_struct *task;	/* the thread in KVM_RUN, or NULL */
 	u32 mp_state;			/* KVM_MP_STATE_* */
 	bool sigset_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigset;
