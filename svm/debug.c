@@ -30,6 +30,8 @@ void sevm_debug_enter(struct sevm_vcpu *vcpu)
 {
 	if (likely(!vcpu->dr_live))
 		return;
+	/* The guest's addresses must not meet the host's DR7: #VMEXIT leaves it off too. */
+	set_debugreg(0, 7);
 	set_debugreg(vcpu->dr[0], 0);
 	set_debugreg(vcpu->dr[1], 1);
 	set_debugreg(vcpu->dr[2], 2);
