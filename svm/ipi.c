@@ -7,6 +7,7 @@
  * sets bits atomically, and only then makes the target look.
  */
 #include <linux/bitops.h>
+#include <linux/nospec.h>
 #include <linux/xarray.h>
 
 #include "apic.h"
@@ -151,7 +152,7 @@ static struct sevm_vcpu *guess_target(struct sevm_vm *vm, struct sevm_vcpu *src,
 	if (msg->shorthand != SEVM_TO_DEST || msg->logical || msg->dest >= online ||
 	    msg->dest == 0xff)
 		return NULL;
-	vcpu = xa_load(&vm->vcpus, msg->dest);
+	vcpu = xa_load(&vm->vcpus, array_index_nospec(msg->dest, online));
 	return vcpu && vcpu->id == msg->dest && matches(vcpu, src, msg) ? vcpu : NULL;
 }
 

@@ -9,6 +9,7 @@
  * Invariant: no value gets in that is illegal for the CPU, whoever wrote it.
  */
 #include <linux/kvm_para.h>
+#include <linux/nospec.h>
 #include <asm/cpufeature.h>
 #include <asm/mce.h>
 #include <asm/msr.h>
@@ -65,7 +66,9 @@ SET(ignored)
 
 static u64 *stored(struct sevm_vcpu *vcpu, const struct row *row, u32 index)
 {
-	return (u64 *)((void *)vcpu->msrs + row->offset) + (index - row->first);
+	u32 i = array_index_nospec(index - row->first, row->last - row->first + 1);
+
+	return (u64 *)((void *)vcpu->msrs + row->offset) + i;
 }
 
 GET(stored)
