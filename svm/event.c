@@ -159,7 +159,8 @@ static void open_windows(struct sevm_vcpu *vcpu)
 	if (nmi || pending_interrupt(vcpu) >= 0 ||
 	    (!vcpu->apic && READ_ONCE(vcpu->run->request_interrupt_window)))
 		sevm_vmcb_set_window(vcpu, true, -1);
-	else if (waiting >= 0 && waiting >> 4 <= vcpu->cr8 && !sevm_vmcb_has_vmsa(vcpu))
+	else if (waiting >= 0 && waiting >> 4 <= sevm_apic_get_cr8(vcpu) &&
+		 !sevm_vmcb_has_vmsa(vcpu))
 		/* CR8 writes do not exit: look again once it is below the vector's class. */
 		sevm_vmcb_set_window(vcpu, true, waiting >> 4);
 	else
@@ -183,8 +184,8 @@ static void forget_injected(struct sevm_vcpu *vcpu)
 
 /*
  * The exit may have cut short the delivery of an event, ours or one of the
- * guest's own. Software interrupts, #BP and #OF are not kept: RIP is still at
- * the instruction, which runs again.
+ * guest's own. Software interrupts, #BP, #OF and #VC are not kept: RIP is still
+ * at the instruction, which runs again and raises it again.
  */
 void sevm_event_leave(struct sevm_vcpu *vcpu)
 {
@@ -204,7 +205,7 @@ void sevm_event_leave(struct sevm_vcpu *vcpu)
 		vcpu->interrupt.vector = vector;
 		break;
 	case TYPE_EXCEPTION:
-		if (vector == X86_TRAP_BP || vector == X86_TRAP_OF)
+		if (vector == X86_TRAP_BP || vector == X86_TRAP_OF || vector == X86_TRAP_VC)
 			break;
 		vcpu->exception.injected = true;
 		vcpu->exception.vector = vector;
@@ -409,6 +410,8 @@ int sevm_event_set(struct sevm_vcpu *vcpu, const struct kvm_vcpu_events *events)
 		atomic_set(&vcpu->nmi_queued, 0);
 	}
 	vcpu->nmi_masked = events->nmi.masked;
+	if (!sevm_vmcb_has_vmsa(vcpu))
+		sevm_vmcb_set_iret_intercept(vcpu, vcpu->nmi_masked);
 	if ((events->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && vcpu->apic)
 		vcpu->sipi_vector = events->sipi_vector;
 	if (events->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT)

@@ -214,6 +214,8 @@ void sevm_vmcb_init_es(struct sevm_vcpu *vcpu)
 void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa)
 {
 	vcpu->vmcb->control.vmsa_pa = vmsa_pa;
+	/* KVM_SET_VCPU_EVENTS may have asked for it. */
+	sevm_vmcb_set_iret_intercept(vcpu, false);
 	vcpu->vmcb->control.clean = 0;
 }
 
