@@ -248,7 +248,7 @@ static const struct exit_row rows[] = {
 		"DR", sevm_debug_access, false },
 	EXCEPTION(1, debug_exception, false),
 	EXCEPTION(17, alignment_check, false),
-	EXCEPTION(18, nothing, true),	/* sevm_exit_irqoff() */
+	EXCEPTION(18, nothing, true),	/* sevm_exit_irqoff(); then the task's work: run.c */
 	AUTO(INTR, interrupt),
 	AUTO(NMI, nothing),
 	AUTO(SMI, nothing),

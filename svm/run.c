@@ -114,14 +114,21 @@ static bool take_request(struct sevm_vcpu *vcpu, enum sevm_request request)
 	return true;
 }
 
-/*
- * Task work that is no signal waits for the way to userspace: the scheduler
- * queues some every 100 ms (6.12), and a VMM that was sent no signal does not
- * expect -EINTR. To run it here needs an export that is KVM's.
- */
 static bool has_signal(void)
 {
 	return signal_pending(current);
+}
+
+/*
+ * Work that waits for the way to userspace: of the scheduler every 100 ms
+ * (6.12), of a machine check before the guest may touch that page again. To do
+ * it here needs an export that is KVM's, and a VMM that was sent no signal does
+ * not expect -EINTR. So KVM_RUN is left and starts anew, unseen: -ERESTARTNOHAND
+ * becomes -EINTR only if a signal's handler runs on the way.
+ */
+static bool has_work(void)
+{
+	return test_thread_flag(TIF_NOTIFY_RESUME);
 }
 
 static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
@@ -339,6 +346,11 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 			return SEVM_TO_USER;
 		}
 		cond_resched();
+		if (has_work()) {
+			run->exit_reason = KVM_EXIT_INTR;
+			*err = -ERESTARTNOHAND;
+			return SEVM_TO_USER;
+		}
 	}
 }
 
@@ -438,5 +450,8 @@ int sevm_vcpu_run(struct sevm_vcpu *vcpu)
 	sevm_debug_rest(vcpu);
 	show_state(vcpu);
 	unmask_signals(vcpu);
+	/* Userspace must not see it: that takes the path of signals. */
+	if (ret == -ERESTARTNOHAND)
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	return ret;
 }
