@@ -108,7 +108,21 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 })
 #endif
 
+/* Does the kernel expect MSR_ZEN4_BP_CFG's BP_SPEC_REDUCE while SVM is on? 6.1 does not know it. */
+#include <asm/cpufeature.h>
+static inline bool sevm_host_srso_reduce(void)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	return cpu_feature_enabled(X86_FEATURE_SRSO_BP_SPEC_REDUCE);
+#else
+	return false;
+#endif
+}
+
 #include <asm/msr-index.h>
+#ifndef MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT
+#define MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT	4
+#endif
 #ifndef MSR_AMD64_SYSCFG_SNP_EN
 #define MSR_AMD64_SYSCFG_SNP_EN	(1ULL << 24)
 #endif

@@ -112,6 +112,24 @@ static void read_caps(void)
 	caps->efer &= ~EFER_SVME;
 }
 
+/*
+ * Where the kernel mitigates SRSO so (Zen 5), it leaves this bit to whoever has
+ * SVM on: the CPU speculates less in the host while guests may train it.
+ */
+static void srso_reduce(bool on)
+{
+	u64 cfg;
+
+	if (!sevm_host_srso_reduce())
+		return;
+	rdmsrl(MSR_ZEN4_BP_CFG, cfg);
+	if (on)
+		cfg |= BIT_ULL(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	else
+		cfg &= ~BIT_ULL(MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	wrmsrl(MSR_ZEN4_BP_CFG, cfg);
+}
+
 /* On the CPU itself, interrupts off: 0, or -EBUSY. */
 static int enable(void)
 {
@@ -126,6 +144,7 @@ static int enable(void)
 		return -EBUSY;
 
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
+	srso_reduce(true);
 	wrmsrl(MSR_VM_HSAVE_PA, sevm_host_save_pa(smp_processor_id()));
 	if (sevm_host_caps.tsc_scale)
 		wrmsrl(MSR_AMD64_TSC_RATIO, SVM_TSC_RATIO_DEFAULT);
@@ -150,7 +169,12 @@ static void disable(void)
 	hc->on = false;
 	wrmsrl(MSR_VM_HSAVE_PA, 0);
 	rdmsrl(MSR_EFER, efer);
-	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+	if (efer & EFER_SVME) {
+		/* With GIF 0 a CPU without SVM would hear no INIT and no NMI. */
+		asm volatile("stgi");
+		wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+	}
+	srso_reduce(false);
 }
 
 static void enable_ipi(void *failed)
@@ -164,25 +188,43 @@ static void disable_ipi(void *unused)
 	disable();
 }
 
-/*
- * A crash: this CPU stops for good, perhaps inside an NMI. GIF is 1, because
- * an NMI cannot arrive between CLGI and STGI.
- */
+static void in_use_ipi(void *busy)
+{
+	u64 efer;
+
+	rdmsrl(MSR_EFER, efer);
+	if ((efer & EFER_SVME) && !this_cpu_read(host_cpus.on))
+		atomic_inc(busy);
+}
+
+/* A crash: this CPU stops for good, perhaps inside an NMI, or in the world switch. */
 static void emergency(void)
 {
 	disable();
 }
 
-/* cpus_read_lock() held. */
+static void disable_all(void)
+{
+	on_each_cpu(disable_ipi, NULL, 1);
+	sevm_emergency_unregister(emergency);
+}
+
+/*
+ * cpus_read_lock() held. A crash must find the callback from the first CPU on;
+ * but the kernel has room for one and warns about a second: look first.
+ */
 static int enable_all(void)
 {
 	atomic_t failed = ATOMIC_INIT(0);
 
-	on_each_cpu(enable_ipi, &failed, 1);
-	if (!atomic_read(&failed))
-		return 0;
-
-	on_each_cpu(disable_ipi, NULL, 1);
+	on_each_cpu(in_use_ipi, &failed, 1);
+	if (!atomic_read(&failed)) {
+		sevm_emergency_register(emergency);
+		on_each_cpu(enable_ipi, &failed, 1);
+		if (!atomic_read(&failed))
+			return 0;
+		disable_all();
+	}
 	pr_notice_ratelimited("SVM is in use by another hypervisor (kvm_amd has a VM open, or was loaded with kvm.enable_virt_at_load=1?)\n");
 	return -EBUSY;
 }
@@ -197,8 +239,8 @@ int sevm_host_get(void)
 		ret = -EBUSY;
 	else if (!host_users)
 		ret = enable_all();
-	if (!ret && !host_users++)
-		sevm_emergency_register(emergency);
+	if (!ret)
+		host_users++;
 	mutex_unlock(&host_lock);
 	cpus_read_unlock();
 	return ret;
@@ -208,10 +250,8 @@ void sevm_host_put(void)
 {
 	cpus_read_lock();
 	mutex_lock(&host_lock);
-	if (!WARN_ON_ONCE(!host_users) && !--host_users) {
-		on_each_cpu(disable_ipi, NULL, 1);
-		sevm_emergency_unregister(emergency);
-	}
+	if (!WARN_ON_ONCE(!host_users) && !--host_users && !host_suspended)
+		disable_all();
 	mutex_unlock(&host_lock);
 	cpus_read_unlock();
 }
@@ -259,7 +299,9 @@ static int online(unsigned int cpu)
 	if (!READ_ONCE(host_users) || READ_ONCE(host_suspended))
 		return 0;
 	local_irq_save(flags);
-	ret = enable();
+	/* A reboot that is not seen here sends its IPI after this. */
+	if (!READ_ONCE(host_rebooting))
+		ret = enable();
 	local_irq_restore(flags);
 	if (ret)
 		pr_err("CPU %u: SVM is already on there, and not by us\n", cpu);
@@ -280,11 +322,11 @@ static void suspend(bool on)
 {
 	cpus_read_lock();
 	mutex_lock(&host_lock);
-	if (on) {
+	if (on && !host_suspended) {
 		WRITE_ONCE(host_suspended, true);
 		if (host_users)
-			on_each_cpu(disable_ipi, NULL, 1);
-	} else if (host_suspended) {
+			disable_all();
+	} else if (!on && host_suspended && !host_rebooting) {
 		/* Somebody else's SVM now: our VMs wait for ever, and say why. */
 		if (!host_users || !enable_all())
 			WRITE_ONCE(host_suspended, false);
