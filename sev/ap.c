@@ -18,11 +18,35 @@
 #include "../svm/trace.h"
 #include "../svm/vmcb.h"
 
+/* In the form it was asked. */
+static void go_on(struct sevm_vcpu *vcpu)
+{
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	if (es->hold == SEVM_AP_HOLD_MSR) {
+		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_hold(true));
+	} else {
+		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO1, SEVM_GHCB_OK);
+		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO2, 1);
+	}
+	es->hold = SEVM_AP_HOLD_NONE;
+	sevm_count(vcpu, ap_wakes);
+}
+
 enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind)
 {
-	sevm_es_vcpu(vcpu)->hold = kind;
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	es->hold = kind;
 	sevm_count(vcpu, ap_holds);
 	trace_sevm_ap(vcpu, kind == SEVM_AP_HOLD_MSR ? "held by MSR" : "held by NAE");
+
+	if (es->sipi_early) {
+		trace_sevm_ap(vcpu, "goes on by an early SIPI");
+		es->sipi_early = false;
+		go_on(vcpu);
+		return SEVM_RESUME;
+	}
 
 	/* The NAE form has its 0, "not by SIPI", in the staged reply already. */
 	if (kind == SEVM_AP_HOLD_MSR)
@@ -37,28 +61,33 @@ enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind)
 }
 
 /*
- * First SIPI: nothing is to do, the VMSA is as it was measured. The same goes,
- * as in KVM, for a vCPU that got INIT and SIPI while it ran: there is no other
- * state to run.
+ * First SIPI: nothing is to do, the VMSA is as it was measured.
+ *
+ * A later one may be early: Linux reports its AP dead before the AP asks to be
+ * held, and may bring it up again at once. Such a vCPU cannot be made to start
+ * over, but its next hold is what the guest meant: that ends as it begins. One
+ * pair of INIT and SIPI ends one hold, and only the pair does: of INIT-SIPI-SIPI,
+ * as Linux and OVMF send it, the second SIPI finds a vCPU that does not wait for
+ * one, and apic.c drops it. Were it remembered instead, the AP that OVMF parks
+ * for good at ExitBootServices would jump through a table that is still empty.
  */
 void sevm_ap_sipi(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
-	trace_sevm_ap(vcpu, es->hold ? "goes on by SIPI" : "starts by SIPI");
-	switch (es->hold) {
-	case SEVM_AP_HOLD_NAE:
-		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO1, SEVM_GHCB_OK);
-		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO2, 1);
-		break;
-	case SEVM_AP_HOLD_MSR:
-		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_hold(true));
-		break;
-	default:
-		return;
+	if (es->hold) {
+		trace_sevm_ap(vcpu, "goes on by SIPI");
+		go_on(vcpu);
+	} else {
+		trace_sevm_ap(vcpu, es->has_run ? "early SIPI" : "starts by SIPI");
+		es->sipi_early = es->has_run;
 	}
-	es->hold = SEVM_AP_HOLD_NONE;
-	sevm_count(vcpu, ap_wakes);
+}
+
+/* Another INIT waits for a SIPI of its own. The kind of a hold stays. */
+void sevm_ap_init(struct sevm_vcpu *vcpu)
+{
+	sevm_es_vcpu(vcpu)->sipi_early = false;
 }
 
 /*
@@ -68,7 +97,10 @@ void sevm_ap_sipi(struct sevm_vcpu *vcpu)
  */
 void sevm_ap_enter(struct sevm_vcpu *vcpu)
 {
-	sevm_es_vcpu(vcpu)->hold = SEVM_AP_HOLD_NONE;
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	es->hold = SEVM_AP_HOLD_NONE;
+	es->has_run = true;
 }
 
 int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind)

@@ -218,6 +218,8 @@ static void vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 		es->dr7 = DR7_RESET;
 	}
 
+	if (init)
+		sevm_ap_init(vcpu);
 	sevm_vmcb_init_es(vcpu);
 	if (es->protected) {
 		sevm_vmcb_protect(vcpu, __pa(es->vmsa));

@@ -36,7 +36,11 @@ struct sevm_es_vm {
 struct sevm_es_vcpu {
 	struct sev_es_save_area *vmsa;	/* a page; ciphertext once protected */
 	bool protected;
-	u32 hold;			/* SEVM_AP_HOLD_*; sev/ap.c is the writer */
+
+	/* sev/ap.c is the writer */
+	u32 hold;			/* SEVM_AP_HOLD_* */
+	bool has_run;
+	bool sipi_early;		/* INIT and SIPI came before the hold */
 
 	/* What the guest told by VMGEXIT last, for CPUID and for DR7 */
 	u64 xcr0;
@@ -149,6 +153,7 @@ enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa);
 /* ap.c */
 enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind);
 void sevm_ap_sipi(struct sevm_vcpu *vcpu);
+void sevm_ap_init(struct sevm_vcpu *vcpu);
 void sevm_ap_enter(struct sevm_vcpu *vcpu);
 int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind);
 bool sevm_ap_table_set(struct sevm_vm *vm, u64 gpa);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -350,6 +351,76 @@ static void init_stops_a_running_vcpu(void)
 	vm_free(vm);
 }
 
+/*
+ * INIT-SIPI-SIPI to an AP that is on its way to the hold: it ends that hold, and
+ * only that one. With in[0] 0 there is but the first SIPI of its life, twice: it
+ * ends none.
+ */
+static void early_guest(unsigned long cpu)
+{
+	if (cpu) {
+		SHARED->alive[cpu]++;
+		while (!SHARED->rounds)
+			cpu_relax();
+		for (;;) {
+			SHARED->answer[cpu] = hold();
+			SHARED->alive[cpu]++;
+		}
+	}
+	x2apic_enable();
+	guest_wake_ap(1);
+	wait_alive(1, 1);
+	if (guest_arg(0))
+		guest_wake_ap(1);
+	guest_sync(1);		/* the host waits a moment */
+	SHARED->rounds = 1;
+	guest_sync(2);		/* and again */
+	if (guest_arg(0)) {
+		GUEST_ASSERT_EQ(SHARED->alive[1], 2);
+		GUEST_ASSERT(SHARED->answer[1]);
+	} else {
+		GUEST_ASSERT_EQ(SHARED->alive[1], 1);
+	}
+	SHARED->answer[1] = 0;
+	guest_wake_ap(1);
+	wait_alive(1, guest_arg(0) ? 3 : 2);
+	GUEST_ASSERT(SHARED->answer[1]);
+}
+
+static void early(bool again, bool msr)
+{
+	struct vm *vm = vm_create(early_guest, &(struct vm_options){
+		.vcpus = 2, .ghcb_version = msr ? 2 : 0 });
+	unsigned int stage, i;
+
+	shared_of(vm)->form = msr;
+	vm->vcpu[0].ucall->in[0] = again;
+	vcpu_start(&vm->vcpu[1]);
+	for (stage = 0; stage < 2; stage++) {
+		ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+		for (i = 0; i < 5; i++)
+			nap();
+	}
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vcpu_stop(&vm->vcpu[1]);
+	vm_free(vm);
+}
+
+static void early_sipi_ends_one_nae_hold(void)
+{
+	early(true, false);
+}
+
+static void early_sipi_ends_one_msr_hold(void)
+{
+	early(true, true);
+}
+
+static void first_sipi_ends_no_hold(void)
+{
+	early(false, false);
+}
+
 static void lonely_guest(unsigned long cpu)
 {
 	SHARED->answer[0] = 1 + hold();
@@ -377,6 +448,64 @@ static void nae_hold_without_apic_exits(void)
 static void msr_hold_without_apic_exits(void)
 {
 	no_apic(true);
+}
+
+/* An AP whose GHCB is in a slot of its own, where MMIO is otherwise. */
+static void page_guest(unsigned long cpu)
+{
+	union ghcb_page *g = (union ghcb_page *)GUEST_MMIO;
+
+	if (!cpu) {
+		x2apic_enable();
+		guest_wake_ap(1);
+		wait_alive(1, 1);
+		guest_sync(1);			/* the host takes the slot away */
+		guest_wake_ap(1);
+		wait_alive(1, 2);
+		return;
+	}
+	ghcb_begin(g, 0x80000004, 0, 0);
+	wrmsr(GHCB_MSR, (u64)g);
+	SHARED->alive[1] = 1;
+	vmgexit();
+	wrmsr(GHCB_MSR, GUEST_GHCB(1));
+	SHARED->alive[1] = 2;
+	for (;;)
+		guest_hold_nae();
+}
+
+static void page_goes(bool another_comes)
+{
+	struct vm *vm = vm_create(page_guest, &(struct vm_options){ .vcpus = 2 });
+	unsigned int slot = vm->slots;
+	u64 *memory = vm_memory(0x1000);
+
+	vm_add_slot(vm, GUEST_MMIO, 0x1000, memory, 0);
+	vcpu_start(&vm->vcpu[1]);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	while (!vcpu_stat(&vm->vcpu[1], "ap_holds"))
+		nap();
+	vm_delete_slot(vm, slot);
+	munmap(memory, 0x1000);
+	if (another_comes) {
+		memory = vm_memory(0x1000);
+		vm_add_slot(vm, GUEST_MMIO, 0x1000, memory, 0);
+	}
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	if (another_comes)
+		ASSERT_EQ(memory[GHCB_INFO2], 1);
+	vcpu_stop(&vm->vcpu[1]);
+	vm_free(vm);
+}
+
+static void hold_outlives_its_ghcb(void)
+{
+	page_goes(false);
+}
+
+static void answer_goes_to_the_page_that_is_there(void)
+{
+	page_goes(true);
 }
 
 static void spin(unsigned int n)
@@ -427,7 +556,12 @@ TESTS = {
 	CASE(hold_by_msr_is_visible),
 	CASE(init_stops_a_running_vcpu),
 	CASE(init_does_not_wake_a_held_bsp),
+	CASE(early_sipi_ends_one_nae_hold),
+	CASE(early_sipi_ends_one_msr_hold),
+	CASE(first_sipi_ends_no_hold),
 	CASE(nae_hold_without_apic_exits),
 	CASE(msr_hold_without_apic_exits),
+	CASE(hold_outlives_its_ghcb),
+	CASE(answer_goes_to_the_page_that_is_there),
 	TESTS_END
 };
