@@ -70,7 +70,8 @@ enum sevm_access {
  * @asid: the VM's fixed ASID, or 0 where each CPU hands out its own.
  * @handle_exit: an exit that svm/exit.c marks as the backend's (VMGEXIT, EFER
  *	and CR write traps) or a #NPF on no slot. vcpu->exit describes it.
- * @mmio_fault: the guest touched @gpa, which is in no slot.
+ * @mmio_fault: the guest touched @gpa, which is in no slot, or (@read_only) wrote
+ *	to one that is read-only.
  *
  * State.
  *
@@ -106,7 +107,7 @@ struct sevm_protect_ops {
 	u32 (*asid)(struct sevm_vm *vm);
 	enum sevm_result (*handle_exit)(struct sevm_vcpu *vcpu);
 	enum sevm_result (*mmio_fault)(struct sevm_vcpu *vcpu, u64 gpa,
-				       u64 error_code);
+				       bool read_only);
 
 	enum sevm_access (*state_access)(struct sevm_vcpu *vcpu);
 	bool (*interrupts_enabled)(struct sevm_vcpu *vcpu);

@@ -348,14 +348,25 @@ static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 	}
 }
 
-/* The first touch of a hole; later ones raise #VC and never come here. */
-static enum sevm_result mmio_fault(struct sevm_vcpu *vcpu, u64 gpa, u64 error_code)
+/*
+ * The first touch of a hole; later ones raise #VC and never come here. A write
+ * to read-only memory comes here too, and each time: it could be done only by
+ * emulating the instruction. So the VMM learns of it.
+ */
+static enum sevm_result mmio_fault(struct sevm_vcpu *vcpu, u64 gpa, bool read_only)
 {
-	int r = sevm_npt_mark(vcpu->vm, gpa);
+	int r = read_only ? -EFAULT : sevm_npt_mark(vcpu->vm, gpa);
 
-	if (r && r != -EAGAIN)
-		return sevm_vm_kill(vcpu->vm, "no memory for an MMIO marker");
-	return SEVM_RESUME;
+	switch (r) {
+	case 0:
+	case -EAGAIN:
+		return SEVM_RESUME;
+	case -EINVAL:
+		return sevm_vm_kill(vcpu->vm, "a guest address that nested page tables do not reach");
+	default:
+		vcpu->run_errno = r;
+		return SEVM_TO_USER;
+	}
 }
 
 /* ---- State ---- */

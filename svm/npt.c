@@ -266,7 +266,7 @@ enum sevm_result sevm_npt_fault(struct sevm_vcpu *vcpu)
 		return SEVM_RESUME;
 	case -ENOENT:
 	case -EROFS:
-		return vcpu->vm->protect->mmio_fault(vcpu, gpa, error);
+		return vcpu->vm->protect->mmio_fault(vcpu, gpa, ret == -EROFS);
 	default:
 		vcpu->run_errno = ret;
 		return SEVM_TO_USER;

@@ -67,7 +67,7 @@ static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 }
 
 /* There is no emulator: userspace gets the instruction and does it. */
-static enum sevm_result mmio_fault(struct sevm_vcpu *vcpu, u64 gpa, u64 error_code)
+static enum sevm_result mmio_fault(struct sevm_vcpu *vcpu, u64 gpa, bool read_only)
 {
 	u8 insn[15];
 	u8 len;

@@ -5,7 +5,9 @@
  * and go under them.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "vm.h"
@@ -337,6 +339,52 @@ static void slots_come_and_go_under_a_running_vcpu(void)
 	vm_free(vm);
 }
 
+/*
+ * A write to read-only memory cannot be emulated, and must not spin: KVM_RUN
+ * fails. Should it not come back, the alarm ends it with EINTR.
+ */
+static void ring(int signal)
+{
+}
+
+static void read_only_guest(unsigned long cpu)
+{
+	u64 base = guest_arg(0);
+
+	if (guest_arg(1))
+		GUEST_ASSERT_EQ(AT(u32, base), 0x12345678);
+	AT(u32, base) = 1;
+	GUEST_ASSERT(false);
+}
+
+static void write_to_read_only(bool read_first)
+{
+	struct vm *vm = create(read_only_guest, NULL);
+	struct sigaction action = { .sa_handler = ring };
+	u32 *memory = vm_memory(0x1000);
+
+	*memory = 0x12345678;
+	vm_add_slot(vm, GUEST_MMIO, 0x1000, memory, KVM_MEM_READONLY);
+	vm->vcpu[0].ucall->in[0] = GUEST_MMIO;
+	vm->vcpu[0].ucall->in[1] = read_first;
+	ASSERT_OK(sigaction(SIGALRM, &action, NULL));
+	alarm(5);
+	ASSERT_ERRNO(vcpu_run_once(&vm->vcpu[0]), EFAULT);
+	ASSERT_ERRNO(vcpu_run_once(&vm->vcpu[0]), EFAULT);
+	ASSERT_EQ(*memory, 0x12345678);
+	vm_free(vm);
+}
+
+static void write_to_a_read_only_slot_fails(void)
+{
+	write_to_read_only(false);
+}
+
+static void write_to_a_page_mapped_read_only_fails(void)
+{
+	write_to_read_only(true);
+}
+
 TESTS = {
 	CASE(reads_and_writes),
 	CASE(bad_requests_are_refused),
@@ -349,5 +397,7 @@ TESTS = {
 	CASE(slot_over_small_marker),
 	CASE(slot_over_1g_marker),
 	CASE(slots_come_and_go_under_a_running_vcpu),
+	CASE(write_to_a_read_only_slot_fails),
+	CASE(write_to_a_page_mapped_read_only_fails),
 	TESTS_END
 };
