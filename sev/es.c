@@ -27,9 +27,6 @@
 
 #define DR7_RESET	0x400
 
-/* In struct sev_es_save_area; 6.1 has no name for it. */
-#define IMAGE_TSC_AUX	0x2ec
-
 struct sevm_es_caps sevm_es_caps;
 
 /* ---- What the host offers ---- */
@@ -281,7 +278,8 @@ static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
  * the syscall MSRs by VMSAVE, each time, because user space or a context switch
  * may have changed them; the extended-state registers by hand. RSP, RAX and the
  * rest of VMRUN's own list are saved by VMRUN; svm/entry.S keeps the other
- * general registers on its stack.
+ * general registers on its stack; TSC_AUX never changes, and svm/host.c has
+ * stored it.
  *
  * x87, SSE and AVX come back in reset state: svm/run.c has claimed the FPU for
  * the kernel, which saved what the VMM has in there.
@@ -294,8 +292,6 @@ static void enter(struct sevm_vcpu *vcpu, int cpu)
 	image->xcr0 = sevm_host_caps.xcr0;
 	image->xss = sevm_host_caps.xss;
 	image->pkru = read_pkru();
-	/* Loaded where the CPU virtualizes it (V_TSC_AUX). */
-	*(u32 *)((u8 *)image + IMAGE_TSC_AUX) = sevm_host_tsc_aux(cpu);
 }
 
 /*
