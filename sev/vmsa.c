@@ -69,6 +69,8 @@ int sevm_vmsa_fill(struct sevm_vcpu *vcpu)
 	vmsa->efer |= EFER_SVME;
 	vmsa->cr0 &= ~(u64)(X86_CR0_CD | X86_CR0_NW);
 	vmsa->cr4 |= cr4_read_shadow() & X86_CR4_MCE;
+	/* Reaches the VMCB at an entry only. */
+	vmsa->g_pat = vcpu->pat;
 
 	vmsa->rcx = vcpu->regs[SEVM_RCX];
 	vmsa->rdx = vcpu->regs[SEVM_RDX];

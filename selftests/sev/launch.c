@@ -186,6 +186,29 @@ static void firmware_keeps_the_order(void)
 	vm_free(vm);
 }
 
+/* An MSR that the VMM set before the launch, and that no exit shows it later. */
+#define PAT	0x277
+#define ITS_PAT	0x0007010600070106ULL
+
+static void pat_guest(unsigned long cpu)
+{
+	GUEST_ASSERT_EQ(rdmsr(PAT), ITS_PAT);
+}
+
+static void vmsa_has_the_pat(void)
+{
+	struct vm *vm = vm_create(pat_guest, &(struct vm_options){ .no_launch = true });
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { { .nmsrs = 1 }, { .index = PAT, .data = ITS_PAT } };
+
+	ASSERT_EQ(ioctl(vm->vcpu[0].fd, KVM_SET_MSRS, &msrs), 1);
+	vm_launch(vm);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
+}
+
 static void vmsa_is_encrypted_once(void)
 {
 	struct vm *vm = unlaunched(NULL);
@@ -422,6 +445,7 @@ TESTS = {
 	CASE(bad_sev_fd),
 	CASE(unknown_command),
 	CASE(firmware_keeps_the_order),
+	CASE(vmsa_has_the_pat),
 	CASE(vmsa_is_encrypted_once),
 	CASE(second_start_is_refused),
 	CASE(measure_tells_its_length),
