@@ -64,11 +64,15 @@ static void collect_nmis(struct sevm_vcpu *vcpu)
 				  atomic_xchg(&vcpu->nmi_queued, 0));
 }
 
-static int pending_interrupt(struct sevm_vcpu *vcpu)
+/* The vector from KVM_INTERRUPT: beside a local APIC it waits for LINT0. */
+static bool has_extint(struct sevm_vcpu *vcpu)
 {
-	if (vcpu->apic)
-		return sevm_apic_pending(vcpu);
-	return vcpu->interrupt.pending ? vcpu->interrupt.vector : -1;
+	return vcpu->interrupt.pending && sevm_apic_accepts_extint(vcpu);
+}
+
+static bool has_interrupt(struct sevm_vcpu *vcpu)
+{
+	return has_extint(vcpu) || sevm_apic_pending(vcpu) >= 0;
 }
 
 /* CR2 and DR6 change only when the exception is delivered. */
@@ -97,13 +101,15 @@ static void deliver_payload(struct sevm_vcpu *vcpu)
 
 static void choose_interrupt(struct sevm_vcpu *vcpu)
 {
-	int vector = pending_interrupt(vcpu);
+	bool extint = has_extint(vcpu);
+	int vector = extint ? vcpu->extint : sevm_apic_pending(vcpu);
 
 	if (vector < 0 || !interrupts_allowed(vcpu))
 		return;
-	if (vcpu->apic)
+	if (extint)
+		vcpu->interrupt.pending = false;
+	else
 		sevm_apic_accept(vcpu, vector);
-	vcpu->interrupt.pending = false;
 	vcpu->interrupt.injected = true;
 	vcpu->interrupt.vector = vector;
 	sevm_count(vcpu, irq_injected);
@@ -146,6 +152,13 @@ static void inject(struct sevm_vcpu *vcpu)
 		sevm_vmcb_inject(vcpu, 0, 0);
 }
 
+/* Userspace is the PIC and waits for its turn. */
+static bool wants_window(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vm->irqchip != SEVM_IRQCHIP_KERNEL &&
+	       READ_ONCE(vcpu->run->request_interrupt_window);
+}
+
 static void open_windows(struct sevm_vcpu *vcpu)
 {
 	/*
@@ -156,8 +169,8 @@ static void open_windows(struct sevm_vcpu *vcpu)
 	bool nmi = vcpu->nmi_pending && !vcpu->nmi_masked;
 	int waiting = sevm_apic_waiting(vcpu);
 
-	if (nmi || pending_interrupt(vcpu) >= 0 ||
-	    (!vcpu->apic && READ_ONCE(vcpu->run->request_interrupt_window)))
+	if (nmi || has_interrupt(vcpu) ||
+	    (wants_window(vcpu) && sevm_apic_accepts_extint(vcpu)))
 		sevm_vmcb_set_window(vcpu, true, -1);
 	else if (waiting >= 0 && waiting >> 4 <= sevm_apic_get_cr8(vcpu) &&
 		 !sevm_vmcb_has_vmsa(vcpu))
@@ -234,7 +247,7 @@ bool sevm_event_wakes(struct sevm_vcpu *vcpu)
 		return true;
 	if ((atomic_read(&vcpu->nmi_queued) || vcpu->nmi_pending) && nmi_allowed(vcpu))
 		return true;
-	return interrupts_allowed(vcpu) && pending_interrupt(vcpu) >= 0;
+	return interrupts_allowed(vcpu) && has_interrupt(vcpu);
 }
 
 void sevm_event_nmi_complete(struct sevm_vcpu *vcpu)
@@ -298,21 +311,27 @@ int sevm_event_user_interrupt(struct sevm_vcpu *vcpu, u32 vector)
 {
 	if (vector > 255)
 		return -EINVAL;
-	/* With a local APIC, userspace could only mean the PIC, which is not here. */
-	if (vcpu->apic)
+	/* There, the PIC is not userspace's. */
+	if (vcpu->vm->irqchip == SEVM_IRQCHIP_KERNEL)
 		return -ENXIO;
 	if (vcpu->interrupt.pending)
 		return -EEXIST;
 	vcpu->interrupt.pending = true;
-	vcpu->interrupt.vector = vector;
+	vcpu->extint = vector;
 	return 0;
+}
+
+bool sevm_event_user_window(struct sevm_vcpu *vcpu)
+{
+	return wants_window(vcpu) && sevm_event_user_ready(vcpu);
 }
 
 bool sevm_event_user_ready(struct sevm_vcpu *vcpu)
 {
-	if (vcpu->apic)
+	if (vcpu->vm->irqchip == SEVM_IRQCHIP_KERNEL)
 		return true;
-	return !vcpu->interrupt.pending && !vcpu->interrupt.injected &&
+	return sevm_apic_accepts_extint(vcpu) && !vcpu->exception.pending &&
+	       !vcpu->interrupt.pending && !vcpu->interrupt.injected &&
 	       !vcpu->exception.injected && !vcpu->nmi_injected &&
 	       interrupts_allowed(vcpu);
 }

@@ -25,6 +25,8 @@ void sevm_event_iret(struct sevm_vcpu *vcpu);
 int sevm_event_user_interrupt(struct sevm_vcpu *vcpu, u32 vector);
 /* ready_for_interrupt_injection of kvm_run */
 bool sevm_event_user_ready(struct sevm_vcpu *vcpu);
+/* And did userspace ask to be told (KVM_EXIT_IRQ_WINDOW_OPEN)? */
+bool sevm_event_user_window(struct sevm_vcpu *vcpu);
 
 void sevm_event_get(struct sevm_vcpu *vcpu, struct kvm_vcpu_events *events);
 int sevm_event_set(struct sevm_vcpu *vcpu, const struct kvm_vcpu_events *events);

@@ -301,13 +301,6 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	return sevm_exit_handle(vcpu);
 }
 
-/* Userspace as the interrupt controller asked to be told of a window. */
-static bool user_window(struct sevm_vcpu *vcpu)
-{
-	return !vcpu->apic && READ_ONCE(vcpu->run->request_interrupt_window) &&
-	       sevm_event_user_ready(vcpu);
-}
-
 /*
  * Until userspace is needed. SEVM_TO_USER with *err 0: kvm_run says why; else
  * *err is what KVM_RUN returns.
@@ -341,7 +334,7 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 		if (result != SEVM_RESUME)
 			return result;
 
-		if (user_window(vcpu)) {
+		if (sevm_event_user_window(vcpu)) {
 			run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
 			return SEVM_TO_USER;
 		}

@@ -91,7 +91,7 @@ struct sevm_clock {
 
 enum sevm_irqchip {
 	SEVM_IRQCHIP_NONE,	/* KVM_INTERRUPT; no local APIC */
-	SEVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace */
+	SEVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace; its PIC: KVM_INTERRUPT */
 	SEVM_IRQCHIP_KERNEL,	/* and a 24-pin IOAPIC */
 };
 
@@ -253,6 +253,7 @@ struct sevm_vcpu {
 	bool triple_fault;		/* KVM_SET_VCPU_EVENTS: SHUTDOWN at the next entry */
 	struct sevm_event exception;
 	struct sevm_event interrupt;	/* injected: vector in EVENTINJ; pending: KVM_INTERRUPT */
+	u8 extint;			/* the vector of that pending one */
 
 	struct sevm_io io;
 	u8 io_buf[256];			/* io.data of a plain guest's ports: exit.c */
