@@ -5,8 +5,9 @@
  * An ASID is the name of a key: while a cache or the data fabric may still hold
  * lines under it, it must not get a new key. So a freed ASID is dirty until
  * WBINVD on all CPUs and DF_FLUSH, done for all dirty ones at once when the
- * clean ones run out. DEACTIVATE makes the firmware ask for both again and is
- * kept out meanwhile. Invariant: an ASID is clean, dirty, or in one VM.
+ * clean ones run out, and with the last VM: the next may be KVM's. DEACTIVATE
+ * makes the firmware ask for both again and is kept out meanwhile. Invariant: an
+ * ASID is clean, dirty, or in one VM; or lost, if its key could not be unbound.
  */
 #include <linux/bitmap.h>
 #include <linux/misc_cgroup.h>
@@ -21,6 +22,7 @@ static DEFINE_MUTEX(lock);		/* the bitmaps */
 static DECLARE_RWSEM(flush_lock);	/* read: DEACTIVATE; write: the flush */
 static unsigned long *taken;		/* in a VM, or dirty */
 static unsigned long *dirty;
+static unsigned int users;		/* VMs that have one */
 
 static unsigned int bits(void)
 {
@@ -92,7 +94,7 @@ void sevm_es_asid_teardown(void)
 {
 	int error;
 
-	/* Whoever owns SVM next, KVM perhaps, takes them for clean. */
+	/* It failed with the last VM. */
 	if (!bitmap_empty(dirty, bits()) && sevm_es_asid_flush(&error))
 		pr_warn("ASIDs left unflushed: firmware error %#x\n", error);
 	bitmap_free(taken);
@@ -141,10 +143,12 @@ static u32 pick(void)
 	n = find_first_zero_bit(taken, bits());
 	if (n >= bits() && reclaim())
 		n = find_first_zero_bit(taken, bits());
-	if (n < bits())
+	if (n < bits()) {
 		__set_bit(n, taken);
-	else
+		users++;
+	} else {
 		n = 0;
+	}
 	mutex_unlock(&lock);
 	return n;
 }
@@ -163,17 +167,21 @@ int sevm_es_asid_get(struct sevm_es_vm *es)
 }
 
 /* Nothing runs under it any more. One that has its key still stays taken. */
-void sevm_es_asid_put(struct sevm_es_vm *es, bool bound)
+void sevm_es_asid_put(struct sevm_es_vm *es)
 {
 	if (!es->asid)
 		return;
 
 	sevm_asid_forget_fixed(es->asid);
-	if (!bound) {
-		mutex_lock(&lock);
+	mutex_lock(&lock);
+	if (!es->asid_keyed)
+		__clear_bit(es->asid, taken);
+	else if (!es->asid_bound)
 		__set_bit(es->asid, dirty);
-		mutex_unlock(&lock);
-	}
+	/* What fails is tried again with the next last VM, or at unload. */
+	if (!--users)
+		reclaim();
+	mutex_unlock(&lock);
 	es->asid = 0;
 	uncharge(es);
 }

@@ -42,7 +42,6 @@ int sevm_launch_init(struct sevm_vm *vm)
 void sevm_launch_destroy(struct sevm_vm *vm)
 {
 	struct sevm_es_vm *es = sevm_es_vm(vm);
-	bool bound = false;
 
 	if (!es)
 		return;
@@ -53,9 +52,10 @@ void sevm_launch_destroy(struct sevm_vm *vm)
 		 * DEACTIVATE would land in pages that have a new owner by then.
 		 */
 		wbinvd_on_all_cpus();
-		bound = sevm_psp_decommission(es->handle, true);
+		if (sevm_psp_decommission(es->handle, true))
+			es->asid_bound = true;
 	}
-	sevm_es_asid_put(es, bound);
+	sevm_es_asid_put(es);
 	if (es->psp)
 		fput(es->psp);
 
@@ -79,7 +79,7 @@ static int init_es(struct sevm_vm *vm, struct kvm_sev_cmd *cmd,
 		return r;
 	r = sevm_psp_init((int *)&cmd->error);
 	if (r) {
-		sevm_es_asid_put(es, false);
+		sevm_es_asid_put(es);
 		return r;
 	}
 
@@ -257,10 +257,13 @@ static int launch_start(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 		sevm_psp_decommission(start.handle, false);
 		goto out_fput;
 	}
+	es->asid_keyed = true;
 
 	params.handle = start.handle;
 	if (copy_to_user(u64_to_user_ptr(cmd->data), &params, sizeof(params))) {
-		sevm_psp_decommission(start.handle, true);
+		/* If it fails, no other LAUNCH_START of this VM succeeds. */
+		if (sevm_psp_decommission(start.handle, true))
+			es->asid_bound = true;
 		r = -EFAULT;
 		goto out_fput;
 	}

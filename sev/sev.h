@@ -24,6 +24,8 @@ struct sevm_es_vm {
 	u8 ghcb_max;			/* protocol version */
 	u64 vmsa_features;
 	u32 asid;
+	bool asid_keyed;		/* a key was bound to it */
+	bool asid_bound;		/* and could not be unbound */
 	struct misc_cg *cg;		/* charged with the ASID */
 
 	/* From LAUNCH_START on; under vm->lock */
@@ -97,7 +99,7 @@ void sevm_es_flush_encrypted(void *va, u32 asid);
 int sevm_es_asid_setup(void);
 void sevm_es_asid_teardown(void);
 int sevm_es_asid_get(struct sevm_es_vm *es);	/* 0, -EBUSY, -ENOMEM */
-void sevm_es_asid_put(struct sevm_es_vm *es, bool bound);	/* bound: lost */
+void sevm_es_asid_put(struct sevm_es_vm *es);
 /* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
 int sevm_es_asid_flush(int *error);
 /* DEACTIVATE must not come between the two: excluded by these */

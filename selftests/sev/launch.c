@@ -399,9 +399,14 @@ static void protected_state_is_ignored_on_legacy_vms(void)
 
 static void asids_come_back(void)
 {
+	struct vm *other = bare(0);
 	unsigned int i;
 
-	/* More launches than there are SEV-ES ASIDs (99): reclaim must work. */
+	/*
+	 * More launches than there are SEV-ES ASIDs (99): reclaim must work, also
+	 * while there is a VM, so that it is not done after each.
+	 */
+	ASSERT_OK(sev_op(other, KVM_SEV_ES_INIT, NULL, NULL));
 	for (i = 0; i < 220; i++) {
 		struct vm *vm = bare(0);
 		struct kvm_sev_launch_start start = { .policy = 5 };
