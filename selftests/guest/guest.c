@@ -66,9 +66,8 @@ void guest_setup(u64 index)
 
 	cpu->self = cpu;
 	cpu->index = index;
-	if (!idt[0].type)
-		for (i = 0; i < 256; i++)
-			set_gate(i);
+	for (i = 0; i < 256; i++)
+		set_gate(i);
 	load_tables(cpu);
 }
 
