@@ -4,8 +4,10 @@
  * CPUID, MSRs, halting, registers by ioctl. They run on any SVM.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "vm.h"
@@ -19,19 +21,22 @@ struct tiny {
 	struct kvm_sregs sregs;
 };
 
-static struct tiny tiny(const void *code, size_t size, bool irqchip)
+static struct tiny tiny(const void *code, size_t size, enum vm_irqchip irqchip)
 {
 	struct tiny t = { .dev = device_open(), .memory = vm_memory(0x10000) };
 	struct kvm_userspace_memory_region region = {
 		.memory_size = 0x10000, .userspace_addr = (u64)t.memory,
 	};
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
 	struct kvm_regs regs = { .rip = 0x1000, .rflags = 2, .rsp = 0x8000 };
 
 	memcpy(t.memory + 0x1000, code, size);
 	ASSERT_OK(t.vm = ioctl(t.dev, KVM_CREATE_VM, 0L));
 	ASSERT_OK(ioctl(t.vm, KVM_SET_TSS_ADDR, 0xfffbd000));
-	if (irqchip)
+	if (irqchip == IRQCHIP_KERNEL)
 		ASSERT_OK(ioctl(t.vm, KVM_CREATE_IRQCHIP, 0));
+	else if (irqchip == IRQCHIP_SPLIT)
+		ASSERT_OK(ioctl(t.vm, KVM_ENABLE_CAP, &split));
 	ASSERT_OK(ioctl(t.vm, KVM_SET_USER_MEMORY_REGION, &region));
 	ASSERT_OK(t.vcpu = ioctl(t.vm, KVM_CREATE_VCPU, 0L));
 	t.run = mmap(NULL, ioctl(t.dev, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
@@ -70,7 +75,7 @@ static void real_mode(void)
 		0xe7, 0x11,			/* out %ax, $0x11 */
 		0xf4,				/* hlt */
 	};
-	struct tiny t = tiny(code, sizeof(code), false);
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
 	struct kvm_regs regs;
 
 	expect_out(&t, 0x10, 1, 0x42);
@@ -95,7 +100,7 @@ static void protected_mode(void)
 		0xef,				/* out %eax, (%dx) */
 		0xf4,
 	};
-	struct tiny t = tiny(code, sizeof(code), false);
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
 	struct kvm_segment flat = {
 		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .db = 1,
 		.s = 1, .g = 1,
@@ -115,7 +120,7 @@ static void protected_mode(void)
 static void registers_round_trip(void)
 {
 	static const u8 code[] = { 0xf4 };
-	struct tiny t = tiny(code, sizeof(code), false);
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
 	struct kvm_regs in = {
 		.rax = 1, .rbx = 2, .rcx = 3, .rdx = 4, .rsi = 5, .rdi = 6, .rsp = 7,
 		.rbp = 8, .r8 = 9, .r9 = 10, .r10 = 11, .r11 = 12, .r12 = 13, .r13 = 14,
@@ -139,7 +144,7 @@ static void registers_round_trip(void)
 static void triple_fault_is_shutdown(void)
 {
 	static const u8 code[] = { 0x0f, 0x0b };	/* ud2, with no IDT to speak of */
-	struct tiny t = tiny(code, sizeof(code), false);
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
 
 	t.sregs.idt.limit = 0;
 	ASSERT_OK(ioctl(t.vcpu, KVM_SET_SREGS, &t.sregs));
@@ -150,14 +155,14 @@ static void triple_fault_is_shutdown(void)
 static void immediate_exit(void)
 {
 	static const u8 code[] = { 0xeb, 0xfe };	/* jmp . */
-	struct tiny t = tiny(code, sizeof(code), false);
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
 
 	t.run->immediate_exit = 1;
 	ASSERT_ERRNO(ioctl(t.vcpu, KVM_RUN, 0), EINTR);
 }
 
-/* Without an in-kernel APIC the VMM injects by KVM_INTERRUPT. */
-static void interrupt_by_ioctl(void)
+/* Where userspace is the PIC it injects by KVM_INTERRUPT. */
+static void interrupt_from(enum vm_irqchip irqchip)
 {
 	static const u8 code[] = {
 		0xfb,				/* sti */
@@ -165,7 +170,7 @@ static void interrupt_by_ioctl(void)
 		0xeb, 0xfe,			/* jmp . */
 	};
 	static const u8 handler[] = { 0xb0, 0x77, 0xe6, 0x20, 0xcf };	/* out; iret */
-	struct tiny t = tiny(code, sizeof(code), false);
+	struct tiny t = tiny(code, sizeof(code), irqchip);
 	struct kvm_interrupt irq = { .irq = 0x30 };
 
 	memcpy(t.memory + 0x2000, handler, sizeof(handler));
@@ -176,7 +181,167 @@ static void interrupt_by_ioctl(void)
 	ASSERT_EQ(t.run->ready_for_interrupt_injection, 1);
 	t.run->request_interrupt_window = 0;
 	ASSERT_OK(ioctl(t.vcpu, KVM_INTERRUPT, &irq));
+	if (irqchip == IRQCHIP_SPLIT)
+		ASSERT_ERRNO(ioctl(t.vcpu, KVM_INTERRUPT, &irq), EEXIST);
 	expect_out(&t, 0x20, 1, 0x77);
+}
+
+static void interrupt_by_ioctl(void)
+{
+	interrupt_from(IRQCHIP_NONE);
+}
+
+static void interrupt_beside_an_apic(void)
+{
+	interrupt_from(IRQCHIP_SPLIT);
+}
+
+static void mask_lint0(struct tiny *t, bool masked)
+{
+	struct kvm_lapic_state apic;
+
+	ASSERT_OK(ioctl(t->vcpu, KVM_GET_LAPIC, &apic));
+	*(u32 *)&apic.regs[0x350] = 0x700 | masked << 16;
+	ASSERT_OK(ioctl(t->vcpu, KVM_SET_LAPIC, &apic));
+}
+
+/* The PIC's vector waits for LINT0; a kernel's irqchip has its own PIC. */
+static void interrupt_through_lint0(void)
+{
+	static const u8 code[] = {
+		0xfb,				/* sti */
+		0x90, 0x90,			/* nop */
+		0xe6, 0x30,			/* out %al, $0x30 */
+		0xeb, 0xfe,			/* jmp . */
+	};
+	static const u8 handler[] = { 0xb0, 0x77, 0xe6, 0x20, 0xcf };	/* out; iret */
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_SPLIT);
+	struct kvm_interrupt irq = { .irq = 0x31 };
+
+	memcpy(t.memory + 0x2000, handler, sizeof(handler));
+	memcpy(t.memory + 0x31 * 4, &(u16[2]){ 0x2000, 0 }, 4);
+	mask_lint0(&t, true);
+	ASSERT_OK(ioctl(t.vcpu, KVM_INTERRUPT, &irq));
+	expect_out(&t, 0x30, 1, 0);
+	ASSERT_EQ(t.run->ready_for_interrupt_injection, 0);
+	mask_lint0(&t, false);
+	expect_out(&t, 0x20, 1, 0x77);
+
+	t = tiny(code, sizeof(code), IRQCHIP_KERNEL);
+	ASSERT_ERRNO(ioctl(t.vcpu, KVM_INTERRUPT, &irq), ENXIO);
+}
+
+/* A mask that the VMM restores ends with the guest's IRET. */
+static void nmi_mask_ends_with_iret(void)
+{
+	static const u8 code[] = {
+		0xe6, 0x30,			/* out %al, $0x30 */
+		0x9c, 0x0e,			/* pushf; push %cs */
+		0x68, 0x08, 0x10,		/* push $1f */
+		0xcf,				/* iret */
+		0xeb, 0xfe,			/* 1: jmp . */
+	};
+	static const u8 handler[] = { 0xb0, 0x55, 0xe6, 0x20, 0xcf };	/* out; iret */
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
+	struct kvm_vcpu_events events;
+
+	memcpy(t.memory + 0x2000, handler, sizeof(handler));
+	memcpy(t.memory + 2 * 4, &(u16[2]){ 0x2000, 0 }, 4);
+	ASSERT_OK(ioctl(t.vcpu, KVM_GET_VCPU_EVENTS, &events));
+	events.nmi.masked = 1;
+	ASSERT_OK(ioctl(t.vcpu, KVM_SET_VCPU_EVENTS, &events));
+	ASSERT_OK(ioctl(t.vcpu, KVM_NMI, 0));
+	expect_out(&t, 0x30, 1, 0);
+	expect_out(&t, 0x20, 1, 0x55);
+}
+
+/* INIT to the BSP: it starts again at its reset vector. */
+static void init_restarts_the_bsp(void)
+{
+	static const u8 code[] = { 0xeb, 0xfe };	/* jmp . */
+	static const u8 reset[] = { 0xb0, 0x21, 0xe6, 0x12, 0xf4 };	/* out; hlt */
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_KERNEL);
+	u8 *top = vm_memory(0x10000);
+	struct kvm_userspace_memory_region region = {
+		.slot = 1, .guest_phys_addr = 0xffff0000, .memory_size = 0x10000,
+		.userspace_addr = (u64)top,
+	};
+	struct kvm_msi init = { .address_lo = 0xfee00000, .data = 0x500 };
+	struct kvm_mp_state state;
+
+	memcpy(top + 0xfff0, reset, sizeof(reset));
+	ASSERT_OK(ioctl(t.vm, KVM_SET_USER_MEMORY_REGION, &region));
+	/* KVM's map of APIC IDs is made when one of the APICs is touched. */
+	mask_lint0(&t, false);
+	ASSERT_EQ(ioctl(t.vm, KVM_SIGNAL_MSI, &init), 1);
+	ASSERT_OK(ioctl(t.vcpu, KVM_GET_MP_STATE, &state));
+	ASSERT_EQ(state.mp_state, KVM_MP_STATE_RUNNABLE);
+	expect_out(&t, 0x12, 1, 0x21);
+}
+
+static void on_signal(int signal)
+{
+}
+
+static void *send_signal(void *thread)
+{
+	usleep(300000);
+	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	return NULL;
+}
+
+/* What does not start an AP does not end its wait either: KVM_RUN would spin. */
+static void an_ap_waits_in_peace(void)
+{
+	static const u8 code[] = { 0xf4 };
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_KERNEL);
+	struct sigaction action = { .sa_handler = on_signal };
+	pthread_t self = pthread_self(), sender;
+	struct kvm_clock_data data = { .clock = 1 };
+	int ap;
+
+	ASSERT_OK(ap = ioctl(t.vm, KVM_CREATE_VCPU, 1L));
+	ASSERT_OK(ioctl(t.vm, KVM_SET_CLOCK, &data));
+	sigaction(SIGUSR1, &action, NULL);
+	pthread_create(&sender, NULL, send_signal, &self);
+	ASSERT_ERRNO(ioctl(ap, KVM_RUN, 0), EINTR);
+	pthread_join(sender, NULL);
+}
+
+static void *compete(void *memory)
+{
+	volatile u8 *flag = (u8 *)memory + 0x3000;
+	unsigned int i;
+
+	for (i = 0; i < 100 && !*flag; i++) {
+		u64 n = 3000000;
+
+		while (n--)
+			asm volatile("");
+		usleep(1000);
+	}
+	*flag = 1;
+	return NULL;
+}
+
+/* Whatever the host does meanwhile, preemption and its own work: no -EINTR without a signal. */
+static void no_eintr_without_a_signal(void)
+{
+	static const u8 code[] = {
+		0xa0, 0x00, 0x30,		/* 1: mov 0x3000, %al */
+		0x84, 0xc0,			/* test %al, %al */
+		0x74, 0xf9,			/* jz 1b */
+		0xe6, 0x30,			/* out %al, $0x30 */
+	};
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_KERNEL);
+	pthread_t rival[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		pthread_create(&rival[i], NULL, compete, t.memory);
+	expect_out(&t, 0x30, 1, 1);
+	for (i = 0; i < 3; i++)
+		pthread_join(rival[i], NULL);
 }
 
 /* --- with the runtime, unprotected -------------------------------------------- */
@@ -266,6 +431,12 @@ TESTS = {
 	CASE(triple_fault_is_shutdown),
 	CASE(immediate_exit),
 	CASE(interrupt_by_ioctl),
+	CASE(interrupt_beside_an_apic),
+	CASE(interrupt_through_lint0),
+	CASE(nmi_mask_ends_with_iret),
+	CASE(init_restarts_the_bsp),
+	CASE(an_ap_waits_in_peace),
+	CASE(no_eintr_without_a_signal),
 	CASE(long_mode),
 	CASE(own_interrupts_and_timer),
 	CASE(mmio_is_an_assist),
