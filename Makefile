@@ -12,8 +12,7 @@ TOP := $(CURDIR)
 # Short commands, long words
 Q = @
 
-PACKAGES = gcc make libc6-dev libssl-dev libelf1 pahole kmod busybox-static cpio
-PACKAGES += python3 pkgconf libasan8 libubsan1
+PACKAGES = gcc make libc6-dev libssl-dev libelf-dev pahole kmod cpio python3 pkgconf
 CHECK_PACKAGES = sparse perl codespell shellcheck
 
 .PHONY: all
@@ -60,7 +59,7 @@ tools: build/guest-initrd
 
 build/guest-initrd: tools/sevm-run/guest-initrd tools/sevm-run/guest-init
 	$(Q)mkdir -p build
-	$(Q)tools/sevm-run/guest-initrd $@
+	$(Q)BUSYBOX=$$($(VEPYC) busybox) tools/sevm-run/guest-initrd $@
 
 .PHONY: selftests
 selftests:

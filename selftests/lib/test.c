@@ -14,7 +14,7 @@
 
 #include "test.h"
 
-#define DEFAULT_SECONDS	120
+#define DEFAULT_SECONDS	60
 
 enum { PASSED, FAILED, SKIPPED = 4 };
 

@@ -148,12 +148,12 @@ static void thousand_rounds_by_msr(void)
 
 static void eight_aps_by_nae(void)
 {
-	many_rounds(8, 20, false);
+	many_rounds(8, 125, false);
 }
 
 static void eight_aps_by_msr(void)
 {
-	many_rounds(8, 20, true);
+	many_rounds(8, 125, true);
 }
 
 /*

@@ -31,19 +31,20 @@ def base(kernel):
     file = cache.home() / "roots" / f"{kernel.release}-{key}.cpio"
     with cache.lock("root"):
         if not file.exists():
-            busybox = _busybox()
+            busybox_file = busybox()
             with step(f"making the root for {kernel.release}"):
                 folder = cache.directory("roots")
                 for old in folder.glob(f"{kernel.release}-*"):
                     old.unlink()
                 partial = folder / f".{file.name}"
                 with open(partial, "wb") as output:
-                    _write_base(cpio.Writer(output), kernel, busybox)
+                    _write_base(cpio.Writer(output), kernel, busybox_file)
                 partial.rename(file)
     return file
 
 
-def _busybox():
+def busybox():
+    """Debian's static busybox, fetched and unpacked, not installed."""
     folder = cache.home() / "busybox"
     if not folder.is_dir():
         with cache.appearing(folder) as work:
@@ -54,11 +55,11 @@ def _busybox():
     return found[0]
 
 
-def _write_base(out, kernel, busybox):
+def _write_base(out, kernel, busybox_file):
     for name in FOLDERS:
         out.directory(name)
     out.device("dev/console", 5, 1)
-    out.data("bin/busybox", busybox.read_bytes(), 0o755)
+    out.data("bin/busybox", busybox_file.read_bytes(), 0o755)
     out.symlink("bin/sh", "busybox")
     out.data("init", INIT.read_bytes(), 0o755)
     out.data("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
