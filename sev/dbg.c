@@ -10,6 +10,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/psp-sev.h>
+#include <linux/sched/signal.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 
@@ -107,6 +108,10 @@ static int crypt(struct sevm_vm *vm, struct kvm_sev_cmd *cmd, bool decrypt)
 		return -ENOMEM;
 
 	for (; params.len && !r; params.len -= len) {
+		if (fatal_signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
 		len = min_t(u64, params.len, PAGE_SIZE - offset_in_page(dbg.guest));
 		r = one_page(es, cmd, &dbg, len, decrypt);
 		dbg.guest += len;

@@ -17,6 +17,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/psp-sev.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/smp.h>
@@ -177,8 +178,10 @@ static void flush_pages(struct page **pages, unsigned long n)
 {
 	unsigned long i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		sevm_es_flush_range(page_address(pages[i]), PAGE_SIZE);
+		cond_resched();
+	}
 }
 
 /* How many of the pages from the first on are physically one run? */
@@ -300,6 +303,11 @@ static int launch_update_data(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	offset = offset_in_page(params.uaddr);
 	left = params.len;
 	for (i = 0; left; i += run) {
+		/* Each command may take its time, and there may be one per page. */
+		if (fatal_signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
 		run = run_of(pages + i, n - i);
 		data.address = __sme_set(page_to_phys(pages[i])) + offset;
 		data.len = min_t(u64, left, run * PAGE_SIZE - offset);
