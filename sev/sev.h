@@ -57,6 +57,7 @@ struct sevm_es_vcpu {
 	struct sevm_ghcb_request request;
 	struct sevm_ghcb_reply reply;
 	bool reply_staged;
+	bool told_unsupported;		/* the log knows; sev/vmgexit.c */
 
 	/* The scratch area of this request: a private copy */
 	struct {

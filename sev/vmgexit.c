@@ -274,12 +274,17 @@ static enum sevm_result handle_terminate(struct sevm_vcpu *vcpu)
 
 /*
  * The guest met a #VC that it has no answer to and gave up. There is nothing to
- * tell it; as in KVM, KVM_RUN fails and the VMM decides.
+ * tell it; as in KVM, KVM_RUN fails and the VMM decides. It may run it again,
+ * and the guest may do it again: the log hears of the first time.
  */
 static enum sevm_result handle_unsupported(struct sevm_vcpu *vcpu)
 {
-	vcpu_notice(vcpu, "the guest cannot handle #VC %#llx (%#llx)\n",
-		    GET(vcpu, EXITINFO1), GET(vcpu, EXITINFO2));
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	if (!es->told_unsupported)
+		vcpu_notice(vcpu, "the guest cannot handle #VC %#llx (%#llx)\n",
+			    GET(vcpu, EXITINFO1), GET(vcpu, EXITINFO2));
+	es->told_unsupported = true;
 	vcpu->run_errno = -EINVAL;
 	return SEVM_TO_USER;
 }
