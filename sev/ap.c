@@ -111,19 +111,26 @@ int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind)
 	return 0;
 }
 
+static bool is_table(struct sevm_vm *vm, u64 gpa)
+{
+	return IS_ALIGNED(gpa, PAGE_SIZE) && sevm_mem_contains(vm, gpa, PAGE_SIZE, true);
+}
+
 /* The address is any vCPU's to set, and only ever handed back: not followed. */
 bool sevm_ap_table_set(struct sevm_vm *vm, u64 gpa)
 {
-	if (gpa && (!IS_ALIGNED(gpa, PAGE_SIZE) ||
-		    !sevm_mem_contains(vm, gpa, PAGE_SIZE, true)))
+	if (gpa && !is_table(vm, gpa))
 		return false;
 	WRITE_ONCE(sevm_es_vm(vm)->jump_table, gpa);
 	return true;
 }
 
+/* None while its slot is gone: a VMM that rearranges its memory brings it back. */
 u64 sevm_ap_table_get(struct sevm_vm *vm)
 {
-	return READ_ONCE(sevm_es_vm(vm)->jump_table);
+	u64 gpa = READ_ONCE(sevm_es_vm(vm)->jump_table);
+
+	return gpa && is_table(vm, gpa) ? gpa : 0;
 }
 
 long sevm_ap_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg)

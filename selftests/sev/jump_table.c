@@ -113,6 +113,30 @@ static void vmm_gets_and_sets(void)
 	vm_free(vm);
 }
 
+static void lost_guest(unsigned long cpu)
+{
+	GUEST_ASSERT_EQ(ghcb_call(EVENT, SET, GUEST_MMIO), 0);
+	guest_sync(1);		/* the slot goes */
+	GUEST_ASSERT_EQ(get(), 0);
+	guest_sync(2);		/* and is back */
+	GUEST_ASSERT_EQ(get(), GUEST_MMIO);
+}
+
+static void no_slot_no_table(void)
+{
+	struct vm *vm = vm_create(lost_guest, NULL);
+	void *memory = vm_memory(0x1000);
+	unsigned int slot = vm->slots;
+
+	vm_add_slot(vm, GUEST_MMIO, 0x1000, memory, 0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	vm_delete_slot(vm, slot);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	vm_add_slot(vm, GUEST_MMIO, 0x1000, memory, 0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
+}
+
 static void plain_vm_has_none(void)
 {
 	struct vm *vm = vm_create(stages_guest, &(struct vm_options){ .plain = true });
@@ -155,6 +179,7 @@ TESTS = {
 	CASE(unknown_request_is_refused),
 	CASE(bad_address_is_refused),
 	CASE(vmm_gets_and_sets),
+	CASE(no_slot_no_table),
 	CASE(plain_vm_has_none),
 	CASE(two_vcpus_at_once),
 	TESTS_END

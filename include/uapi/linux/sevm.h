@@ -22,7 +22,8 @@
 /**
  * SEVM_GET_AP_JUMP_TABLE - read the AP jump table's address (VM ioctl)
  *
- * The GPA that the guest, or SEVM_SET_AP_JUMP_TABLE, set last; 0: none.
+ * The GPA that the guest, or SEVM_SET_AP_JUMP_TABLE, set last; 0: none, or it is
+ * in no writable memory slot now.
  *
  * Errors: -ENOTTY: not a SEV-ES VM. -EFAULT: bad pointer.
  */
