@@ -558,7 +558,9 @@ long sevm_launch_enc_op(struct sevm_vm *vm, void __user *arg)
 	if (copy_from_user(&cmd, arg, sizeof(cmd)))
 		return -EFAULT;
 
-	mutex_lock(&vm->lock);
+	/* LAUNCH_UPDATE_VMSA holds it while it waits for a vCPU to leave KVM_RUN. */
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	r = dispatch(vm, &cmd);
 	mutex_unlock(&vm->lock);
 

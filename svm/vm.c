@@ -394,7 +394,9 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (_IOC_TYPE(cmd) == SEVM_IO)
 		return vm->protect->vm_ioctl(vm, cmd, arg);
 
-	mutex_lock(&vm->lock);
+	/* Whoever has it may wait for a vCPU to leave KVM_RUN (sev/launch.c). */
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
 	r = locked_ioctl(vm, cmd, arg);
 	mutex_unlock(&vm->lock);
 	return r;
