@@ -226,15 +226,23 @@ static bool exists(const char *path)
 	return !stat(path, &st);
 }
 
+static bool kernel_is_at_least(unsigned int major, unsigned int minor)
+{
+	unsigned int has_major = 0, has_minor = 0;
+	struct utsname u;
+
+	uname(&u);
+	return sscanf(u.release, "%u.%u", &has_major, &has_minor) == 2 &&
+	       (has_major > major || (has_major == major && has_minor >= minor));
+}
+
 static void check_kernel(void)
 {
-	unsigned int major = 0, minor = 0;
 	struct utsname u;
 	char path[256];
 
 	uname(&u);
-	if (sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
-	    (major > 6 || (major == 6 && minor >= 1)))
+	if (kernel_is_at_least(6, 1))
 		have("kernel", "%s", u.release);
 	else
 		lack(ALL, "kernel", "sevm needs Linux 6.1 or newer", "%s", u.release);
@@ -275,15 +283,21 @@ static int module_users(const char *name)
 	return exists(path) ? 0 : -1;
 }
 
-/* KVM enables SVM while it has a VM, and always where it was told to. */
+/*
+ * KVM enables SVM while it has a VM, and always where it was told to. From 6.6
+ * the kernel has one callback to turn SVM off in a crash, and warns when KVM
+ * wants it while it is sevm's.
+ */
 static void check_kvm(void)
 {
+	bool warns = kernel_is_at_least(6, 6);
 	int users = module_users("kvm_amd");
 	char eager[8] = "N";
 
 	read_line("/sys/module/kvm/parameters/enable_virt_at_load", eager, sizeof(eager));
 	if (users < 0)
-		have("kvm_amd", "not loaded");
+		have("kvm_amd", "not loaded%s", warns ?
+		     "; leave it so while sevm has a VM: the kernel would warn" : "");
 	else if (users > 0)
 		lack(ALL, "kvm_amd", "end its VMs: two hypervisors cannot share the CPUs",
 		     "in use by %d", users);
@@ -291,7 +305,8 @@ static void check_kvm(void)
 		lack(ALL, "kvm_amd", "rmmod kvm_amd, or modprobe kvm enable_virt_at_load=0",
 		     "holds the CPUs' SVM, used or not");
 	else
-		have("kvm_amd", "loaded, idle");
+		have("kvm_amd", "loaded, idle%s", warns ?
+		     "; give it no VM while sevm has one: the kernel would warn" : "");
 }
 
 static void check_module(void)
