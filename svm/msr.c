@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "io.h"
 #include "msr.h"
+#include "msr_filter.h"
 #include "msr_internal.h"
 
 #define MAX_ENTRIES	256	/* KVM's MAX_IO_MSRS: one less may come at once */
@@ -88,6 +89,7 @@ static enum sevm_result failed(struct sevm_vcpu *vcpu, bool read, int error,
 							bool fault, u64 data))
 {
 	u32 reason = error == -ENOENT ? KVM_MSR_EXIT_REASON_UNKNOWN :
+		     error == -EACCES ? KVM_MSR_EXIT_REASON_FILTER :
 					KVM_MSR_EXIT_REASON_INVAL;
 	struct kvm_run *run = vcpu->run;
 
@@ -111,7 +113,8 @@ enum sevm_result sevm_msr_guest_read(struct sevm_vcpu *vcpu, u32 index,
 	u64 data;
 	int ret;
 
-	ret = sevm_msr_get(vcpu, index, &data, false);
+	ret = sevm_msr_filter_allows(vcpu->vm, index, false) ?
+		sevm_msr_get(vcpu, index, &data, false) : -EACCES;
 	return ret ? failed(vcpu, true, ret, index, 0, done) : done(vcpu, false, data);
 }
 
@@ -119,7 +122,8 @@ enum sevm_result sevm_msr_guest_write(struct sevm_vcpu *vcpu, u32 index, u64 dat
 				      enum sevm_result (*done)(struct sevm_vcpu *vcpu,
 							       bool fault, u64 data))
 {
-	int ret = sevm_msr_set(vcpu, index, data, false);
+	int ret = sevm_msr_filter_allows(vcpu->vm, index, true) ?
+		sevm_msr_set(vcpu, index, data, false) : -EACCES;
 
 	return ret ? failed(vcpu, false, ret, index, data, done) : done(vcpu, false, 0);
 }
@@ -278,6 +282,11 @@ bool sevm_msr_is_passed(u32 index)
 			return is_here(passed[i].feature);
 	}
 	return false;
+}
+
+u32 sevm_msr_passed(unsigned int i)
+{
+	return i < ARRAY_SIZE(passed) ? passed[i].index : 0;
 }
 
 static void pass(u8 *map, u32 index)

@@ -46,5 +46,7 @@ int sevm_msr_table_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host);
 int sevm_msr_feature(u32 index, u64 *data);
 /* Does a protected guest reach it without us, so that we do not know it? */
 bool sevm_msr_is_passed(u32 index);
+/* The MSRs that guests of either kind reach without an exit, in turn; 0: no more. */
+u32 sevm_msr_passed(unsigned int i);
 
 #endif /* SEVM_SVM_MSR_INTERNAL_H */

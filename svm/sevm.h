@@ -43,6 +43,7 @@ typedef u64 sevm_gfn;
 struct sevm_apic;
 struct sevm_ioapic;
 struct sevm_slot;
+struct sevm_msr_filter;
 
 /* Guest memory: svm/mem.c */
 struct sevm_mem {
@@ -120,6 +121,7 @@ struct sevm_vm {
 	/* KVM_ENABLE_CAP */
 	u64 x2apic_flags;		/* KVM_CAP_X2APIC_API */
 	u32 user_msr_mask;		/* KVM_CAP_X86_USER_SPACE_MSR */
+	struct sevm_msr_filter __rcu *msr_filter;	/* writers: vm->lock */
 	bool exception_payload;
 	bool triple_fault_event;
 

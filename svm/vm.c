@@ -31,6 +31,7 @@
 #include "ioapic.h"
 #include "irq.h"
 #include "mem.h"
+#include "msr_filter.h"
 #include "npt.h"
 #include "vcpu.h"
 
@@ -50,6 +51,7 @@ static void destroy(struct sevm_vm *vm)
 	vm->protect->vm_destroy(vm);
 	sevm_npt_destroy(vm);
 	sevm_mem_destroy(vm);
+	sevm_msr_filter_free(vm);
 	sevm_host_put();
 	mmdrop(vm->mm);
 	kfree(vm);
@@ -335,6 +337,8 @@ static long locked_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg
 		return set_identity_map(vm, argp);
 	case KVM_SET_TSC_KHZ:
 		return set_tsc_khz(vm, arg);
+	case KVM_X86_SET_MSR_FILTER:
+		return sevm_msr_filter_set(vm, argp);
 	case KVM_GET_IRQCHIP:
 		return get_irqchip(vm, argp);
 	case KVM_SET_IRQCHIP:
