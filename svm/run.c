@@ -287,11 +287,13 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	switch_worlds(vcpu, cpu);
 	/* Who sees OUTSIDE sees all that the guest did. */
 	smp_store_release(&vcpu->mode, SEVM_OUTSIDE);
-	sevm_count(vcpu, exits);
 
-	/* The interrupt that ended the guest is taken here, on the guest's time. */
+	/*
+	 * The interrupt that ended the guest is taken here, on the guest's time;
+	 * not right after STI, so something has to stand between.
+	 */
 	local_irq_enable();
-	barrier();
+	sevm_count(vcpu, exits);
 	local_irq_disable();
 	vtime_account_guest_exit();
 	local_irq_enable();
