@@ -12,6 +12,7 @@
 
 #include "apic.h"
 #include "apic_internal.h"
+#include "trace.h"
 #include "vcpu.h"
 
 static void notify(struct sevm_vcpu *vcpu, struct sevm_vcpu *src)
@@ -165,6 +166,7 @@ int sevm_apic_deliver(struct sevm_vm *vm, struct sevm_vcpu *src,
 	unsigned long i;
 	int ret = 0;
 
+	trace_sevm_apic_deliver(msg->dest, msg->logical, msg->delivery, msg->vector);
 	if (src)
 		sevm_count(src, ipis_sent);
 	if (!online)
