@@ -67,8 +67,8 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 static int run_case(const struct test_case *c)
 {
 	unsigned int seconds = c->seconds ?: DEFAULT_SECONDS;
+	pid_t pid, parent = getpid();
 	int status;
-	pid_t pid;
 
 	pid = fork();
 	if (pid < 0) {
@@ -79,6 +79,8 @@ static int run_case(const struct test_case *c)
 		/* Its own group: whatever it started goes with it. */
 		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(FAILED);
 		alarm(seconds);
 		c->run();
 		_exit(PASSED);
