@@ -124,7 +124,7 @@ static inline bool sevm_host_srso_reduce(void)
 #define MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT	4
 #endif
 #ifndef MSR_AMD64_SYSCFG_SNP_EN
-#define MSR_AMD64_SYSCFG_SNP_EN	(1ULL << 24)
+#define MSR_AMD64_SYSCFG_SNP_EN	BIT_ULL(24)
 #endif
 
 /*

@@ -358,7 +358,7 @@ static enum sevm_result mmio_fault(struct sevm_vcpu *vcpu, u64 gpa, bool read_on
 	case -EAGAIN:
 		return SEVM_RESUME;
 	case -EINVAL:
-		return sevm_vm_kill(vcpu->vm, "a guest address that nested page tables do not reach");
+		return sevm_vm_kill(vcpu->vm, "a guest address beyond the nested page tables");
 	default:
 		vcpu->run_errno = r;
 		return SEVM_TO_USER;

@@ -147,7 +147,8 @@ static int enable(void)
 	srso_reduce(true);
 	wrmsrl(MSR_VM_HSAVE_PA, sevm_host_save_pa(smp_processor_id()));
 	if (sevm_host_caps.tsc_scale)
-		wrmsrl(MSR_AMD64_TSC_RATIO, SVM_TSC_RATIO_DEFAULT);
+		wrmsr(MSR_AMD64_TSC_RATIO, lower_32_bits(SVM_TSC_RATIO_DEFAULT),
+		      upper_32_bits(SVM_TSC_RATIO_DEFAULT));
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
 		rdmsrl(MSR_TSC_AUX, hc->tsc_aux);
 	/* Where the CPU virtualizes TSC_AUX, #VMEXIT restores it from here. */

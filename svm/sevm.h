@@ -47,10 +47,10 @@ struct sevm_msr_filter;
 
 /* Guest memory: svm/mem.c */
 struct sevm_mem {
-	struct mutex lock;
+	struct mutex lock;		/* slots' and regions' writers */
 	struct srcu_struct srcu;
 	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
-	u64 generation;			/* +1 after each change of slots, and before the old pages go */
+	u64 generation;			/* +1 after a change of slots, before old pages go */
 	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
 	spinlock_t charge_lock;		/* the three counts below: svm/mem.c */
 	u64 slot_pins;
@@ -60,14 +60,14 @@ struct sevm_mem {
 
 /* Nested page tables: svm/npt.c */
 struct sevm_npt {
-	spinlock_t lock;
+	spinlock_t lock;		/* every entry below root */
 	u64 *root;
 	u64 root_pa;
 };
 
 /* GSI routing and eventfds: svm/irq.c, svm/eventfd.c */
 struct sevm_irq {
-	struct mutex lock;
+	struct mutex lock;		/* the writers of all below */
 	struct srcu_struct srcu;
 	struct sevm_routes __rcu *routes;
 	u32 reserved_pins;		/* KVM_CAP_SPLIT_IRQCHIP: pins of userspace's IOAPIC */
@@ -79,7 +79,7 @@ struct sevm_irq {
 
 /* kvm-clock, and the TSC that the vCPUs agree on: svm/clock.c */
 struct sevm_clock {
-	spinlock_t lock;
+	spinlock_t lock;		/* all below */
 	u64 host_tsc;			/* when the host's TSC was this, */
 	u64 ns;				/* the guest's clock was this */
 	s64 offset;			/* of it to the host's raw monotonic clock */
@@ -92,19 +92,19 @@ struct sevm_clock {
 
 enum sevm_irqchip {
 	SEVM_IRQCHIP_NONE,	/* KVM_INTERRUPT; no local APIC */
-	SEVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace; its PIC: KVM_INTERRUPT */
+	SEVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace */
 	SEVM_IRQCHIP_KERNEL,	/* and a 24-pin IOAPIC */
 };
 
 struct sevm_vm {
 	refcount_t users;		/* the VM fd, each vCPU fd, stats fds */
 	struct mm_struct *mm;		/* ioctls from another mm get -EIO */
-	struct mutex lock;
+	struct mutex lock;		/* the ioctls that change the VM */
 	unsigned long type;		/* argument of KVM_CREATE_VM */
 
 	const struct sevm_protect_ops *protect;
 	void *protect_data;		/* the backend's own */
-	u64 address_attributes;		/* bits of guest physical addresses that are none: the C-bit */
+	u64 address_attributes;		/* the C-bit: a bit of CR3 that is no address */
 
 	struct sevm_mem mem;
 	struct sevm_npt npt;
@@ -195,7 +195,7 @@ struct sevm_io {
 
 struct sevm_vcpu {
 	struct sevm_vm *vm;
-	struct mutex mutex;
+	struct mutex mutex;		/* its ioctls, KVM_RUN among them */
 	u32 id;				/* vcpu_id: the APIC ID */
 	u32 index;			/* in vm->vcpus */
 	struct kvm_run *run;		/* shared with userspace: hostile */
@@ -259,7 +259,7 @@ struct sevm_vcpu {
 
 	struct sevm_io io;
 	u8 io_buf[256];			/* io.data of a plain guest's ports: exit.c */
-	int run_errno;			/* with SEVM_TO_USER: KVM_RUN returns it, once; 0: no error */
+	int run_errno;			/* with SEVM_TO_USER: KVM_RUN returns it, once */
 	void *protect_data;		/* the backend's own */
 	struct sevm_apic *apic;		/* NULL with SEVM_IRQCHIP_NONE */
 

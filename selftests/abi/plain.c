@@ -109,7 +109,9 @@ static void protected_mode(void)
 	t.sregs.cs = flat;
 	flat.type = 3;
 	flat.selector = 16;
-	t.sregs.ds = t.sregs.es = t.sregs.ss = flat;
+	t.sregs.ds = flat;
+	t.sregs.es = flat;
+	t.sregs.ss = flat;
 	t.sregs.cr0 |= 1;
 	ASSERT_OK(ioctl(t.vcpu, KVM_SET_SREGS, &t.sregs));
 	expect_out(&t, 0x10, 4, 0x12345678);
@@ -174,7 +176,7 @@ static void interrupt_from(enum vm_irqchip irqchip)
 	struct kvm_interrupt irq = { .irq = 0x30 };
 
 	memcpy(t.memory + 0x2000, handler, sizeof(handler));
-	memcpy(t.memory + 0x30 * 4, &(u16[2]){ 0x2000, 0 }, 4);
+	memcpy(t.memory + 0x30 * 4, (u16 [2]) { 0x2000, 0 }, 4);
 	t.run->request_interrupt_window = 1;
 	ASSERT_OK(ioctl(t.vcpu, KVM_RUN, 0));
 	ASSERT_EQ(t.run->exit_reason, KVM_EXIT_IRQ_WINDOW_OPEN);
@@ -219,7 +221,7 @@ static void interrupt_through_lint0(void)
 	struct kvm_interrupt irq = { .irq = 0x31 };
 
 	memcpy(t.memory + 0x2000, handler, sizeof(handler));
-	memcpy(t.memory + 0x31 * 4, &(u16[2]){ 0x2000, 0 }, 4);
+	memcpy(t.memory + 0x31 * 4, (u16 [2]) { 0x2000, 0 }, 4);
 	mask_lint0(&t, true);
 	ASSERT_OK(ioctl(t.vcpu, KVM_INTERRUPT, &irq));
 	expect_out(&t, 0x30, 1, 0);
@@ -246,7 +248,7 @@ static void nmi_mask_ends_with_iret(void)
 	struct kvm_vcpu_events events;
 
 	memcpy(t.memory + 0x2000, handler, sizeof(handler));
-	memcpy(t.memory + 2 * 4, &(u16[2]){ 0x2000, 0 }, 4);
+	memcpy(t.memory + 2 * 4, (u16 [2]) { 0x2000, 0 }, 4);
 	ASSERT_OK(ioctl(t.vcpu, KVM_GET_VCPU_EVENTS, &events));
 	events.nmi.masked = 1;
 	ASSERT_OK(ioctl(t.vcpu, KVM_SET_VCPU_EVENTS, &events));

@@ -9,8 +9,6 @@ volatile u64 guest_es;
 volatile u64 guest_cbit;
 volatile u32 guest_ghcb_version;
 
-extern char guest_stubs[];
-
 struct gate {
 	u16 low, selector;
 	u8 ist, type;
@@ -55,7 +53,8 @@ static void load_tables(struct guest_cpu *cpu)
 	gdt[GUEST_TSS / 8 + 1] = tss >> 32;
 	/* RSP0 at offset 4: exceptions from user mode */
 	*(u64 *)((char *)cpu->tss + 4) = GUEST_STACK_TOP(cpu->index) - GUEST_STACK_SIZE / 2;
-	asm volatile("lgdt %0; lidt %1; ltr %w2" :: "m"(gdtr), "m"(idtr), "r"(GUEST_TSS) : "memory");
+	asm volatile("lgdt %0; lidt %1; ltr %w2"
+		     :: "m"(gdtr), "m"(idtr), "r"(GUEST_TSS) : "memory");
 }
 
 void guest_setup(u64 index);

@@ -43,6 +43,8 @@ extern struct guest_cpu guest_cpus[GUEST_MAX_VCPUS];
 extern volatile u64 guest_es;		/* SEV-ES is active (SEV_STATUS) */
 extern volatile u64 guest_cbit;		/* 1 << C-bit, or 0 */
 extern volatile u32 guest_ghcb_version;	/* negotiated */
+extern u64 guest_gdt[GUEST_MAX_VCPUS][8];
+extern char guest_stubs[];		/* start.S: 256 of 16 bytes */
 
 static inline struct guest_cpu *guest_cpu(void)
 {
@@ -62,9 +64,30 @@ void guest_set_handler(u8 vector, guest_handler handler);
 static inline void outb(u16 port, u8 v) { asm volatile("outb %0, %1" :: "a"(v), "Nd"(port)); }
 static inline void outw(u16 port, u16 v) { asm volatile("outw %0, %1" :: "a"(v), "Nd"(port)); }
 static inline void outl(u16 port, u32 v) { asm volatile("outl %0, %1" :: "a"(v), "Nd"(port)); }
-static inline u8 inb(u16 port) { u8 v; asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u16 inw(u16 port) { u16 v; asm volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u32 inl(u16 port) { u32 v; asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
+
+static inline u8 inb(u16 port)
+{
+	u8 v;
+
+	asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline u16 inw(u16 port)
+{
+	u16 v;
+
+	asm volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline u32 inl(u16 port)
+{
+	u32 v;
+
+	asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
 
 static inline u64 rdmsr(u32 index)
 {

@@ -11,6 +11,8 @@
 
 #include "guest.h"
 
+#define fallthrough __attribute__((fallthrough))
+
 struct insn {
 	const u8 *p;		/* after the prefixes */
 	u8 length;		/* filled by whoever decodes on */
@@ -224,6 +226,10 @@ static u64 address(struct guest_regs *r, struct insn *i, const u8 *p, int *lengt
 	int n = 1;
 	u64 ea = 0;
 
+	if (rm == 5 && !mod) {		/* RIP-relative */
+		*length = n + 4;
+		return next_rip_base + *length + immediate + *(const int *)(p + n);
+	}
 	if (rm == 4) {
 		u8 sib = p[n++];
 		u8 base = sib & 7, index = (sib >> 3 & 7) | (i->rex & 2) << 2;
@@ -234,18 +240,15 @@ static u64 address(struct guest_regs *r, struct insn *i, const u8 *p, int *lengt
 			mod = 4;	/* disp32, no base */
 		if (index != 4)
 			ea += *reg(r, index) << (sib >> 6);
-	} else if (rm == 5 && !mod) {
-		ea = next_rip_base + n + 4 + immediate + *(const int *)(p + n);
-		n += 4;
-		*length = n;
-		return ea;
 	} else {
 		ea = *reg(r, rm | (i->rex & 1) << 3);
 	}
-	if (mod == 1)
+	if (mod == 1) {
 		ea += (long)*(const signed char *)(p + n++);
-	else if (mod == 2 || mod == 4)
-		ea += (long)*(const int *)(p + n), n += 4;
+	} else if (mod == 2 || mod == 4) {
+		ea += (long)*(const int *)(p + n);
+		n += 4;
+	}
 	*length = n;
 	return ea;
 }
@@ -293,17 +296,42 @@ static bool vc_mmio(union ghcb_page *g, struct guest_regs *r)
 		return true;
 	}
 	switch (two ? 0xf00 | op[1] : *op) {
-	case 0x88: size = 1; write = true; break;
-	case 0x89: write = true; break;
-	case 0x8a: size = 1; break;
-	case 0x8b: break;
-	case 0xc6: size = 1; write = imm = true; immediate = 1; break;
-	case 0xc7: write = imm = true; immediate = size == 2 ? 2 : 4; break;
-	case 0xfb6: size = 1; extend = true; break;
-	case 0xfb7: size = 2; extend = true; break;
-	case 0xfbe: size = 1; extend = sign = true; break;
-	case 0xfbf: size = 2; extend = sign = true; break;
-	default: return false;
+	case 0x88:
+		size = 1;
+		fallthrough;
+	case 0x89:
+		write = true;
+		break;
+	case 0x8a:
+		size = 1;
+		break;
+	case 0x8b:
+		break;
+	case 0xc6:
+		size = 1;
+		immediate = 1;
+		write = true;
+		imm = true;
+		break;
+	case 0xc7:
+		immediate = size == 2 ? 2 : 4;
+		write = true;
+		imm = true;
+		break;
+	case 0xfb6:
+	case 0xfbe:
+		size = 1;
+		extend = true;
+		sign = op[1] == 0xbe;
+		break;
+	case 0xfb7:
+	case 0xfbf:
+		size = 2;
+		extend = true;
+		sign = op[1] == 0xbf;
+		break;
+	default:
+		return false;
 	}
 	if (op[skip] >> 6 == 3)
 		return false;

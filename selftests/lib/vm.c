@@ -18,8 +18,6 @@
 #define LEAF		0x83ULL		/* present, writable, 2 MiB */
 #define TABLE		0x07ULL		/* user too: tests that go to user mode */
 
-extern u64 guest_gdt[GUEST_MAX_VCPUS][8];
-
 static void on_stop(int signal)
 {
 	(void)signal;
@@ -177,7 +175,11 @@ static void set_registers(struct vcpu *vcpu, void (*fn)(unsigned long), u64 cbit
 	struct kvm_sregs sregs;
 
 	ASSERT_OK(ioctl(vcpu->fd, KVM_GET_SREGS, &sregs));
-	sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.ss = data;
+	sregs.fs = data;
+	sregs.gs = data;
 	sregs.gs.base = (u64)&guest_cpus[vcpu->index];
 	sregs.cs = data;
 	sregs.cs.selector = GUEST_CS;

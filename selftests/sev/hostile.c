@@ -124,7 +124,6 @@ static void tolerate(struct vcpu *vcpu)
 	}
 }
 
-
 static void *run_victim(void *arg)
 {
 	struct vcpu *victim = arg;

@@ -110,7 +110,7 @@ static void debug_guest(unsigned long cpu)
 static void debug_commands(void)
 {
 	struct vm *vm = vm_create(debug_guest, &(struct vm_options){ .policy = 4 });
-	u64 plain __attribute__((aligned(16))) = 0;
+	u64 plain = 0;
 	struct kvm_sev_dbg dbg = {
 		.src_uaddr = (u64)vm_shared(vm, GUEST_PRIVATE_DATA),
 		.dst_uaddr = (u64)&plain, .len = 8,
@@ -131,7 +131,7 @@ static void debug_commands(void)
 static void debug_needs_the_policy(void)
 {
 	struct vm *vm = vm_create(debug_guest, NULL);
-	u64 plain __attribute__((aligned(16))) = 0;
+	u64 plain = 0;
 	struct kvm_sev_dbg dbg = {
 		.src_uaddr = (u64)vm_shared(vm, GUEST_PRIVATE_DATA),
 		.dst_uaddr = (u64)&plain, .len = 8,

@@ -79,10 +79,7 @@ static void registers(unsigned long cpu)
 
 static void ignore_exit(struct vcpu *vcpu)
 {
-
-
 	ASSERT_EQ(vcpu->run->exit_reason, KVM_EXIT_IO);
-
 }
 
 static void registers_survive_exits(void)

@@ -47,7 +47,7 @@ static const struct {
 	{ "xAPIC DFR: cluster", &xapic, SEVM_APIC_DFR, 0, SEVM_APIC_NOTHING, 0x0fffffff },
 	{ "x2APIC has no DFR", &x2apic, SEVM_APIC_DFR, 0, SEVM_APIC_FAULT, 0xffffffff },
 	{ "SVR without directed EOI", &xapic, SEVM_APIC_SVR, 0xffffffff, SEVM_APIC_NOTHING, 0x3ff },
-	{ "SVR with directed EOI", &directed, SEVM_APIC_SVR, 0xffffffff, SEVM_APIC_NOTHING, 0x13ff },
+	{ "SVR, directed EOI", &directed, SEVM_APIC_SVR, 0xffffffff, SEVM_APIC_NOTHING, 0x13ff },
 	{ "SVR off", &xapic, SEVM_APIC_SVR, 0xff, SEVM_APIC_TIMER_LVT, 0xff },
 	{ "ISR is read-only", &xapic, SEVM_APIC_ISR, 1, SEVM_APIC_FAULT, 0 },
 	{ "TMR is read-only", &x2apic, SEVM_APIC_TMR + 0x70, 1, SEVM_APIC_FAULT, 0 },
@@ -60,7 +60,7 @@ static const struct {
 	{ "ICR's high half in xAPIC mode", &xapic, SEVM_APIC_ICR2, 0x12345678, SEVM_APIC_NOTHING,
 	  0x12000000 },
 	{ "ICR's high half is no x2APIC register", &x2apic, SEVM_APIC_ICR2, 1, SEVM_APIC_FAULT, 0 },
-	{ "LVTT with all modes", &x2apic, SEVM_APIC_LVTT, 0xffffffff, SEVM_APIC_TIMER_LVT, 0x710ff },
+	{ "LVTT, all modes", &x2apic, SEVM_APIC_LVTT, 0xffffffff, SEVM_APIC_TIMER_LVT, 0x710ff },
 	{ "LVTT without TSC deadline", &old_x2apic, SEVM_APIC_LVTT, 0xffffffff,
 	  SEVM_APIC_TIMER_LVT, 0x310ff },
 	{ "LVT thermal", &xapic, SEVM_APIC_LVTTHMR, 0xffffffff, SEVM_APIC_NOTHING, 0x117ff },
@@ -271,7 +271,7 @@ static const struct {
 	{ "another base", BASE | EN, 0x12345000 | EN, 0x2ff, true, true },
 	{ "bit 9", BASE | EN, BASE | EN | 0x200, 0x2ff, false, false },
 	{ "bit 0", BASE | EN, BASE | EN | 1, 0x2ff, false, false },
-	{ "above the address width", BASE | EN, 1ULL << 40 | EN, 0x2ff | ~0ULL << 40, false, false },
+	{ "above address width", BASE | EN, 1ULL << 40 | EN, 0x2ff | ~0ULL << 40, false, false },
 	{ "x2APIC that CPUID does not have", BASE | EN, BASE | EN | X2, 0x2ff | X2, false, false },
 };
 
@@ -300,9 +300,9 @@ static const struct {
 	{ "xAPIC physical", SEVM_APIC_XAPIC, 5, 0, FLAT, 5, false, true },
 	{ "xAPIC physical, another", SEVM_APIC_XAPIC, 5, 0, FLAT, 6, false, false },
 	{ "xAPIC physical broadcast", SEVM_APIC_XAPIC, 5, 0, FLAT, 0xff, false, true },
-	{ "xAPIC does not know the wide broadcast", SEVM_APIC_XAPIC, 5, 0, FLAT, ~0U, false, false },
-	{ "vCPU 300 in xAPIC mode by its real ID", SEVM_APIC_XAPIC, 300, 0, FLAT, 300, false, true },
-	{ "vCPU 300 in xAPIC mode by its low byte", SEVM_APIC_XAPIC, 300, 0, FLAT, 44, false, true },
+	{ "xAPIC knows no wide broadcast", SEVM_APIC_XAPIC, 5, 0, FLAT, ~0U, false, false },
+	{ "vCPU 300, xAPIC, by its real ID", SEVM_APIC_XAPIC, 300, 0, FLAT, 300, false, true },
+	{ "vCPU 300, xAPIC, by its low byte", SEVM_APIC_XAPIC, 300, 0, FLAT, 44, false, true },
 	{ "xAPIC logical broadcast", SEVM_APIC_XAPIC, 5, 0, FLAT, 0xff, true, true },
 	{ "flat, its bit", SEVM_APIC_XAPIC, 5, 0x04, FLAT, 0x06, true, true },
 	{ "flat, other bits", SEVM_APIC_XAPIC, 5, 0x04, FLAT, 0xfb, true, false },
@@ -320,7 +320,7 @@ static const struct {
 	{ "x2APIC logical broadcast", SEVM_APIC_X2APIC, 300, 0, 0, ~0U, true, true },
 	{ "x2APIC logical, its bit", SEVM_APIC_X2APIC, 0x23, 0, 0, 0x0002000f, true, true },
 	{ "x2APIC logical, another bit", SEVM_APIC_X2APIC, 0x23, 0, 0, 0x0002fff7, true, false },
-	{ "x2APIC logical, another cluster", SEVM_APIC_X2APIC, 0x23, 0, 0, 0x0003ffff, true, false },
+	{ "x2APIC logical, other cluster", SEVM_APIC_X2APIC, 0x23, 0, 0, 0x0003ffff, true, false },
 	{ "x2APIC logical, cluster 0", SEVM_APIC_X2APIC, 2, 0, 0, 0x0006, true, true },
 };
 
