@@ -170,8 +170,8 @@ static void fw_refuses(struct vm *vm, u32 id, void *data, u32 want)
 static void firmware_keeps_the_order(void)
 {
 	struct vm *vm = unlaunched(NULL);
-	struct kvm_sev_launch_update_data update = { (u64)vm->memory + GUEST_PML4, 0x1000 };
-	struct kvm_sev_launch_measure measure = { (u64)vm->measurement, 48 };
+	struct kvm_sev_launch_update_data update = { .uaddr = (u64)vm->memory + GUEST_PML4, .len = 0x1000 };
+	struct kvm_sev_launch_measure measure = { .uaddr = (u64)vm->measurement, .len = 48 };
 
 	launch_start(vm);
 	fw_refuses(vm, KVM_SEV_LAUNCH_FINISH, NULL, FW_INVALID_GUEST_STATE);
@@ -239,7 +239,7 @@ static void second_start_is_refused(void)
 static void measure_tells_its_length(void)
 {
 	struct vm *vm = unlaunched(NULL);
-	struct kvm_sev_launch_measure measure = { 0, 0 };
+	struct kvm_sev_launch_measure measure = { .len = 0 };
 
 	launch_start(vm);
 	launch_update_data(vm);
@@ -256,14 +256,16 @@ static void measure_tells_its_length(void)
 static void update_data_checks_its_range(void)
 {
 	struct vm *vm = unlaunched(NULL);
-	struct kvm_sev_launch_update_data update = { (u64)vm->memory, 15 };
+	struct kvm_sev_launch_update_data update = { .uaddr = (u64)vm->memory, .len = 15 };
 
 	launch_start(vm);
 	ASSERT(sev_op(vm, KVM_SEV_LAUNCH_UPDATE_DATA, &update, NULL) == -1);
-	update = (struct kvm_sev_launch_update_data){ 0x1000, 0x1000 };	/* unmapped */
+	update.uaddr = 0x1000;		/* unmapped */
+	update.len = 0x1000;
 	ASSERT(sev_op(vm, KVM_SEV_LAUNCH_UPDATE_DATA, &update, NULL) == -1);
 	ASSERT(errno == ENOMEM || errno == EFAULT);
-	update = (struct kvm_sev_launch_update_data){ ~0xfffULL, 0x2000 };	/* wraps */
+	update.uaddr = ~0xfffULL;	/* wraps */
+	update.len = 0x2000;
 	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_UPDATE_DATA, &update, NULL), EINVAL);
 	ASSERT_ERRNO(sev_op(vm, KVM_SEV_LAUNCH_UPDATE_DATA, (void *)1, NULL), EFAULT);
 	vm_free(vm);
