@@ -3,7 +3,9 @@
  * memory.c - private memory is private: the host reads ciphertext, another VM too,
  * and what the host writes there the guest does not take for its own.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "guest.h"
@@ -145,10 +147,141 @@ static void debug_needs_the_policy(void)
 	vm_free(vm);
 }
 
+/*
+ * All vCPUs of such a VM have one ASID, and the hardware's TLB goes by ASID: a
+ * vCPU must not find what another one, or it itself long ago, left on a CPU.
+ */
+#define TLB_WINDOW	0x80000000UL		/* a hole, mapped anew by the guest */
+#define TLB_PAGE(n)	(0x1400000UL + (n) * 0x200000UL)
+#define PTE_ADDRESS	0x7fffffffff000UL	/* without the C-bit */
+
+static u64 *page_directory(void)
+{
+	return (u64 *)(GUEST_PD + TLB_WINDOW / 0x40000000 * 0x1000);
+}
+
+static u64 private_leaf(u64 gpa)
+{
+	return ((u64 *)GUEST_PD)[GUEST_PRIVATE_DATA >> 21] - GUEST_PRIVATE_DATA + gpa;
+}
+
+static volatile u64 *window_to(unsigned int page)
+{
+	*(volatile u64 *)page_directory() = private_leaf(TLB_PAGE(page));
+	asm volatile("invlpg (%0)" :: "r"(TLB_WINDOW) : "memory");
+	return (volatile u64 *)TLB_WINDOW;
+}
+
+#define MOVES	20
+
+static void moving_guest(unsigned long cpu)
+{
+	volatile u64 *window = window_to(0);
+	unsigned int i;
+
+	*(volatile u64 *)TLB_PAGE(0) = 0;
+	*(volatile u64 *)TLB_PAGE(1) = 1;
+	for (i = 0; i < MOVES; i++) {
+		GUEST_ASSERT_EQ(*window, i & 1);
+		guest_sync(i);			/* to the other CPU, which knows nothing of ... */
+		window_to(~i & 1);
+		GUEST_ASSERT_EQ(*window, ~i & 1);
+		guest_sync(i);			/* and back */
+	}
+}
+
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		test_skip("needs two CPUs");
+}
+
+static void move(const struct vm_options *options)
+{
+	struct vm *vm = vm_create(moving_guest, options);
+	unsigned int i;
+
+	for (i = 0; i < 2 * MOVES; i++) {
+		run_on(i & 1);
+		ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	}
+	run_on(0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
+}
+
+static void moved_vcpu_finds_no_old_translations(void)
+{
+	move(NULL);
+}
+
+/* Its ASIDs are another story. */
+static void moved_plain_vcpu_finds_none_either(void)
+{
+	move(&(struct vm_options){ .plain = true });
+}
+
+#define TURNS	50
+
+/* Page tables of its own, in which the window shows a page of its own. */
+static void turns_guest(unsigned long cpu)
+{
+	u64 *tables = (u64 *)(GUEST_PRIVATE_DATA + cpu * 0x3000);
+	u64 *pml4 = tables, *pdpt = tables + 512, *pd = tables + 1024, cr3;
+	unsigned int i;
+
+	memcpy(pml4, (void *)GUEST_PML4, 0x1000);
+	memcpy(pdpt, (void *)GUEST_PDPT, 0x1000);
+	memcpy(pd, page_directory(), 0x1000);
+	pml4[0] = (pml4[0] & ~PTE_ADDRESS) | (u64)pdpt;
+	pdpt[TLB_WINDOW >> 30] = (pdpt[TLB_WINDOW >> 30] & ~PTE_ADDRESS) | (u64)pd;
+	pd[0] = private_leaf(TLB_PAGE(cpu));
+	asm volatile("mov %%cr3, %0" : "=r"(cr3));
+	asm volatile("mov %0, %%cr3" :: "r"((cr3 & ~PTE_ADDRESS) | (u64)pml4) : "memory");
+
+	*(volatile u64 *)TLB_PAGE(cpu) = cpu;
+	for (i = 0; i < TURNS; i++) {
+		GUEST_ASSERT_EQ(*(volatile u64 *)TLB_WINDOW, cpu);
+		guest_sync(i);
+	}
+}
+
+static void take_turns(const struct vm_options *options)
+{
+	struct vm *vm = vm_create(turns_guest, options);
+	unsigned int i;
+
+	vcpu_set_mp_state(&vm->vcpu[1], KVM_MP_STATE_RUNNABLE);
+	run_on(0);
+	for (i = 0; i < 2 * TURNS; i++)
+		ASSERT_EQ(vcpu_run(&vm->vcpu[i & 1]), UCALL_SYNC);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[1]), UCALL_DONE);
+	vm_free(vm);
+}
+
+static void vcpus_on_one_cpu_share_no_translations(void)
+{
+	take_turns(&(struct vm_options){ .vcpus = 2 });
+}
+
+static void plain_vcpus_on_one_cpu_share_none_either(void)
+{
+	take_turns(&(struct vm_options){ .vcpus = 2, .plain = true });
+}
+
 TESTS = {
 	CASE(host_cannot_read_private_memory),
 	CASE(launched_memory_is_private),
 	CASE(no_store_is_lost),
+	CASE(moved_vcpu_finds_no_old_translations),
+	CASE(moved_plain_vcpu_finds_none_either),
+	CASE(vcpus_on_one_cpu_share_no_translations),
+	CASE(plain_vcpus_on_one_cpu_share_none_either),
 	CASE(debug_commands),
 	CASE(debug_needs_the_policy),
 	TESTS_END

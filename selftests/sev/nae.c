@@ -99,6 +99,30 @@ static void cpuid_0xd_follows_the_guests_xcr0(void)
 	run_guest(cpuid_xcr0_guest, NULL);
 }
 
+#define OSXSAVE_CR4	(1u << 18)
+#define OSXSAVE_CPUID	(1u << 27)
+
+/* OSXSAVE follows CR4, of which the host knows by its write trap only. */
+static void osxsave_guest(unsigned long cpu)
+{
+	u64 cr4;
+	u32 r[4];
+	int i;
+
+	asm volatile("mov %%cr4, %0" : "=r"(cr4));
+	cr4 &= ~(u64)OSXSAVE_CR4;
+	for (i = 0; i < 4; i++) {
+		asm volatile("mov %0, %%cr4" :: "r"(cr4 | (i & 1 ? OSXSAVE_CR4 : 0)) : "memory");
+		cpuid(1, 0, r);
+		GUEST_ASSERT_EQ(r[2] & OSXSAVE_CPUID, i & 1 ? OSXSAVE_CPUID : 0);
+	}
+}
+
+static void cpuid_osxsave_follows_the_guests_cr4(void)
+{
+	run_guest(osxsave_guest, NULL);
+}
+
 #define MSR_NONE 0x12345678
 
 static void msr_guest(unsigned long cpu)
@@ -194,6 +218,31 @@ static void quiet_guest(unsigned long cpu)
 static void wbinvd_invd_and_dr7_events(void)
 {
 	run_guest(quiet_guest, NULL);
+}
+
+/* What was written is read back: the host keeps it, the hardware does not. */
+static void dr7_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x27, 0, 0);
+
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	GUEST_ASSERT(ghcb_valid(g, GHCB_RAX));
+	GUEST_ASSERT_EQ(g->q[GHCB_RAX], 0x400);
+	begin(0x37, 0, 0);
+	ghcb_set(g, GHCB_RAX, 0x402);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	begin(0x27, 0, 0);
+	g->q[GHCB_RAX] = 0;
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	GUEST_ASSERT_EQ(g->q[GHCB_RAX], 0x402);
+}
+
+static void dr7_reads_what_was_written(void)
+{
+	run_guest(dr7_guest, NULL);
 }
 
 static void dr7_bad_guest(unsigned long cpu)
@@ -364,10 +413,12 @@ static void unsupported_event_ends_kvm_run(void)
 TESTS = {
 	CASE(cpuid_event),
 	CASE(cpuid_0xd_follows_the_guests_xcr0),
+	CASE(cpuid_osxsave_follows_the_guests_cr4),
 	CASE(msr_event),
 	CASE(tsc_events),
 	CASE(vmmcall_event),
 	CASE(wbinvd_invd_and_dr7_events),
+	CASE(dr7_reads_what_was_written),
 	CASE(dr7_write_needs_rax),
 	CASE(monitor_and_mwait_events),
 	CASE(rdpmc_event),

@@ -91,9 +91,69 @@ static void registers_survive_exits(void)
 	vm_free(vm);
 }
 
+static u32 read_pkru(void)
+{
+	u32 pkru, rdx;
+
+	asm volatile("rdpkru" : "=a"(pkru), "=d"(rdx) : "c"(0));
+	return pkru;
+}
+
+static void write_pkru(u32 pkru)
+{
+	asm volatile("wrpkru" :: "a"(pkru), "c"(0), "d"(0) : "memory");
+}
+
+/* Does the kernel let its user space have it? CPUID 7: ECX OSPKE */
+static bool have_pkru(void)
+{
+	u32 r[4];
+
+	cpuid(7, 0, r);
+	return r[2] & 1 << 4;
+}
+
+/*
+ * #VMEXIT of a SEV-ES guest loads the host's extended state from an image that
+ * the hypervisor must have filled: here with what this thread has now.
+ */
+static void the_vmms_own_registers_survive(void)
+{
+	static const u32 pkru[] = { 0x55555554, 0x55555550, 0, 0xfffffffc };
+	struct vm *vm = vm_create(registers, NULL);
+	u32 r[4], xcr0, xcr0_now, rdx, i;
+
+	cpuid(1, 0, r);
+	if (!(r[2] & 1 << 27))
+		test_skip("no XSAVE in this machine");
+	asm volatile("xgetbv" : "=a"(xcr0), "=d"(rdx) : "c"(0));
+
+	for (i = 0; i < 4; i++) {
+		u64 in[4] = { i, ~0ULL, 0x0123456789abcdef, i + 1 }, out[4] = { 0 };
+		bool ymm = xcr0 & 4;
+
+		if (have_pkru())
+			write_pkru(pkru[i]);
+		/* Nothing here is compiled to vector code. */
+		if (ymm)
+			asm volatile("vmovdqu %0, %%ymm15" :: "m"(in));
+		ASSERT_OK(vcpu_run_once(&vm->vcpu[0]));
+		if (ymm)
+			asm volatile("vmovdqu %%ymm15, %0" : "=m"(out));
+		asm volatile("xgetbv" : "=a"(xcr0_now), "=d"(rdx) : "c"(0));
+		ASSERT_EQ(xcr0_now, xcr0);
+		if (have_pkru())
+			ASSERT_EQ(read_pkru(), pkru[i]);
+		if (ymm)
+			ASSERT(!__builtin_memcmp(in, out, sizeof(in)));
+	}
+	vm_free(vm);
+}
+
 TESTS = {
 	CASE(terminates_by_msr_protocol),
 	CASE(speaks_by_ports),
 	CASE(registers_survive_exits),
+	CASE(the_vmms_own_registers_survive),
 	TESTS_END
 };
