@@ -101,13 +101,20 @@ check: setup
 .PHONY: install
 install: module
 	$(MAKE) -C $(KDIR) M=$(abspath $(BUILD)) modules_install
-	depmod -a $(KREL)
+	depmod -a $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(KREL)
 
+# DKMS keeps sources of its own; what an earlier version of this left there goes first.
+DKMS_VERSION = $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+DKMS_SOURCE = /usr/src/sevm-$(DKMS_VERSION)
 .PHONY: dkms
 dkms:
 	@command -v dkms >/dev/null || { echo "apt-get install dkms" >&2; exit 1; }
-	dkms add $(TOP)
-	dkms install sevm/$$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+	test -z "$$(dkms status sevm/$(DKMS_VERSION))" || dkms remove sevm/$(DKMS_VERSION) --all
+	rm -rf $(DKMS_SOURCE)
+	mkdir -p $(DKMS_SOURCE)
+	cp -r LICENSE Makefile Kbuild dkms.conf include svm sev $(DKMS_SOURCE)
+	dkms add sevm/$(DKMS_VERSION)
+	dkms install sevm/$(DKMS_VERSION)
 
 .PHONY: clean
 clean:
