@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <linux/psp-sev.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -400,11 +401,13 @@ static const char usage[] =
 "\n"
 "Exit status: 0 SEV-ES guests can run, 1 plain guests only, 2 none.\n";
 
+static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+
 int main(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "qh")) != -1) {
+	while ((c = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);
 			return 0;

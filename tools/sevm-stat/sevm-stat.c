@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,13 +113,15 @@ static long parse_number(const char *text, long max)
 	return value;
 }
 
+static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+
 int main(int argc, char **argv)
 {
 	struct kvm_stats before, now;
 	long pid, seconds = 0, times = 0, done;
 	int fds[MAX_FDS], count, c, all = 0;
 
-	while ((c = getopt(argc, argv, "ah")) != -1) {
+	while ((c = getopt_long(argc, argv, "ah", options, NULL)) != -1) {
 		if (c == 'h') {
 			fputs(usage, stdout);
 			return 0;
