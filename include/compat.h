@@ -17,6 +17,10 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "sevm needs Linux 6.1 or newer"
 #endif
+/* 7.2 lends SVM to the modules of KVM alone: x86_virt_get_ref() is exported to them by name. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#error "sevm is not ported to Linux 7 yet: use 6.1 to 6.12"
+#endif
 
 /* KVM's ABI, where the installed headers are older than it. */
 #include <linux/kvm.h>
