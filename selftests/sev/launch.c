@@ -170,7 +170,9 @@ static void fw_refuses(struct vm *vm, u32 id, void *data, u32 want)
 static void firmware_keeps_the_order(void)
 {
 	struct vm *vm = unlaunched(NULL);
-	struct kvm_sev_launch_update_data update = { .uaddr = (u64)vm->memory + GUEST_PML4, .len = 0x1000 };
+	struct kvm_sev_launch_update_data update = {
+		.uaddr = (u64)vm->memory + GUEST_PML4, .len = 0x1000,
+	};
 	struct kvm_sev_launch_measure measure = { .uaddr = (u64)vm->measurement, .len = 48 };
 
 	launch_start(vm);
