@@ -22,53 +22,7 @@
 #error "sevm is not ported to Linux 7 yet: use 6.1 to 6.12"
 #endif
 
-/* KVM's ABI, where the installed headers are older than it. */
-#include <linux/kvm.h>
-#include <linux/ioctl.h>
-
-#ifndef KVM_X86_DEFAULT_VM
-#define KVM_X86_DEFAULT_VM	0
-#endif
-#ifndef KVM_X86_SEV_VM
-#define KVM_X86_SEV_VM		2
-#define KVM_X86_SEV_ES_VM	3
-#endif
-#ifndef KVM_CAP_VM_TYPES
-#define KVM_CAP_VM_TYPES	235
-#endif
-
-#ifndef KVM_SET_USER_MEMORY_REGION2
-#define KVM_CAP_USER_MEMORY2	231
-struct kvm_userspace_memory_region2 {
-	__u32 slot;
-	__u32 flags;
-	__u64 guest_phys_addr;
-	__u64 memory_size;
-	__u64 userspace_addr;
-	__u64 guest_memfd_offset;
-	__u32 guest_memfd;
-	__u32 pad1;
-	__u64 pad2[14];
-};
-
-#define KVM_SET_USER_MEMORY_REGION2 \
-	_IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
-#endif
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
-#define KVM_SEV_INIT2	22
-struct kvm_sev_init {
-	__u64 vmsa_features;
-	__u32 flags;
-	__u16 ghcb_version;
-	__u16 pad1;
-	__u32 pad2[8];
-};
-
-/* Device attributes of the x86 system: which VMSA features INIT2 takes. */
-#define KVM_X86_GRP_SEV			1
-#define KVM_X86_SEV_VMSA_FEATURES	0
-#endif
+#include "kvm_compat.h"
 
 /* 6.8: eventfd_signal() lost its count, which was always 1. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)

@@ -2,11 +2,12 @@
 /*
  * kvm_compat.h - KVM's ABI where the installed headers are older than it.
  *
- * For the tools and the selftests. Include this instead of <linux/kvm.h>.
+ * For the module, the tools and the selftests. Instead of <linux/kvm.h>.
  */
-#ifndef SEVM_TOOLS_KVM_COMPAT_H
-#define SEVM_TOOLS_KVM_COMPAT_H
+#ifndef SEVM_KVM_COMPAT_H
+#define SEVM_KVM_COMPAT_H
 
+#include <linux/ioctl.h>
 #include <linux/kvm.h>
 
 #ifndef KVM_CAP_USER_MEMORY2
@@ -55,8 +56,9 @@ struct kvm_sev_init {
 	__u32 pad2[8];
 };
 
+/* Device attributes of the x86 system: which VMSA features INIT2 takes. */
 #define KVM_X86_GRP_SEV			1
 #define KVM_X86_SEV_VMSA_FEATURES	0
 #endif
 
-#endif /* SEVM_TOOLS_KVM_COMPAT_H */
+#endif /* SEVM_KVM_COMPAT_H */
