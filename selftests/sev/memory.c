@@ -200,9 +200,9 @@ static void run_on(unsigned int cpu)
 		test_skip("needs two CPUs");
 }
 
-static void move(const struct vm_options *options)
+static void moved_vcpu_finds_no_old_translations(void)
 {
-	struct vm *vm = vm_create(moving_guest, options);
+	struct vm *vm = vm_create(moving_guest, NULL);
 	unsigned int i;
 
 	for (i = 0; i < 2 * MOVES; i++) {
@@ -212,17 +212,6 @@ static void move(const struct vm_options *options)
 	run_on(0);
 	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
 	vm_free(vm);
-}
-
-static void moved_vcpu_finds_no_old_translations(void)
-{
-	move(NULL);
-}
-
-/* Its ASIDs are another story. */
-static void moved_plain_vcpu_finds_none_either(void)
-{
-	move(&(struct vm_options){ .plain = true });
 }
 
 #define TURNS	50
@@ -250,9 +239,9 @@ static void turns_guest(unsigned long cpu)
 	}
 }
 
-static void take_turns(const struct vm_options *options)
+static void vcpus_on_one_cpu_share_no_translations(void)
 {
-	struct vm *vm = vm_create(turns_guest, options);
+	struct vm *vm = vm_create(turns_guest, &(struct vm_options){ .vcpus = 2 });
 	unsigned int i;
 
 	vcpu_set_mp_state(&vm->vcpu[1], KVM_MP_STATE_RUNNABLE);
@@ -264,24 +253,12 @@ static void take_turns(const struct vm_options *options)
 	vm_free(vm);
 }
 
-static void vcpus_on_one_cpu_share_no_translations(void)
-{
-	take_turns(&(struct vm_options){ .vcpus = 2 });
-}
-
-static void plain_vcpus_on_one_cpu_share_none_either(void)
-{
-	take_turns(&(struct vm_options){ .vcpus = 2, .plain = true });
-}
-
 TESTS = {
 	CASE(host_cannot_read_private_memory),
 	CASE(launched_memory_is_private),
 	CASE(no_store_is_lost),
 	CASE(moved_vcpu_finds_no_old_translations),
-	CASE(moved_plain_vcpu_finds_none_either),
 	CASE(vcpus_on_one_cpu_share_no_translations),
-	CASE(plain_vcpus_on_one_cpu_share_none_either),
 	CASE(debug_commands),
 	CASE(debug_needs_the_policy),
 	TESTS_END
