@@ -252,13 +252,18 @@ static enum sevm_result handle_reset_hold(struct sevm_vcpu *vcpu)
 
 static enum sevm_result handle_jump_table(struct sevm_vcpu *vcpu)
 {
+	u64 gpa = GET(vcpu, EXITINFO2);
+	bool ok;
+
 	switch (GET(vcpu, EXITINFO1)) {
 	case SVM_VMGEXIT_SET_AP_JUMP_TABLE:
-		if (!sevm_ap_table_set(vcpu->vm, GET(vcpu, EXITINFO2)))
-			return refuse(vcpu, SEVM_GHCB_ERR_INPUT);
-		return SEVM_RESUME;
+		ok = sevm_ap_table_set(vcpu->vm, gpa);
+		trace_sevm_ap_table(vcpu, true, gpa, ok);
+		return ok ? SEVM_RESUME : refuse(vcpu, SEVM_GHCB_ERR_INPUT);
 	case SVM_VMGEXIT_GET_AP_JUMP_TABLE:
-		SET(vcpu, EXITINFO2, sevm_ap_table_get(vcpu->vm));
+		gpa = sevm_ap_table_get(vcpu->vm);
+		trace_sevm_ap_table(vcpu, false, gpa, true);
+		SET(vcpu, EXITINFO2, gpa);
 		return SEVM_RESUME;
 	default:
 		return refuse(vcpu, SEVM_GHCB_ERR_INPUT);

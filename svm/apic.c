@@ -19,6 +19,7 @@
 #include "apic_internal.h"
 #include "cpuid.h"
 #include "ioapic.h"
+#include "trace.h"
 #include "vcpu.h"
 
 #include <uapi/linux/sevm.h>
@@ -387,7 +388,8 @@ bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu)
 	 * A SIPI to a vCPU that does not wait for one is lost. It is dropped
 	 * here so that it is not found later, but only if no INIT has come.
 	 */
-	cmpxchg(&vcpu->apic_events, BIT(SEVM_EVENT_SIPI), 0);
+	if (cmpxchg(&vcpu->apic_events, BIT(SEVM_EVENT_SIPI), 0) == BIT(SEVM_EVENT_SIPI))
+		trace_sevm_ap(vcpu, "drops a SIPI");
 	return READ_ONCE(vcpu->apic_events) & BIT(SEVM_EVENT_INIT);
 }
 
@@ -408,6 +410,9 @@ bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
 		sevm_vcpu_reset(vcpu, true);
 		vcpu->mp_state = sevm_vcpu_is_bsp(vcpu) && !held ?
 			KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
+		trace_sevm_ap(vcpu, held ? "INIT: stays held" :
+			      vcpu->mp_state == KVM_MP_STATE_RUNNABLE ? "INIT: runs on" :
+			      "INIT: waits for SIPI");
 		changed = true;
 	}
 	if (events & BIT(SEVM_EVENT_SIPI) && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {

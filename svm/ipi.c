@@ -52,17 +52,20 @@ int sevm_ipi_accept(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 	case SEVM_DELIVER_LOWEST:
 		return accept_vector(vcpu, src, msg);
 	case SEVM_DELIVER_NMI:
+		trace_sevm_apic_signal(vcpu, src, msg->delivery, 0);
 		sevm_vcpu_queue_nmi(vcpu);
 		return 1;
 	case SEVM_DELIVER_INIT:
 		/* INIT level de-assert is the other message of the past. */
 		if (msg->level && !msg->assert)
 			return 0;
+		trace_sevm_apic_signal(vcpu, src, msg->delivery, 0);
 		/* All of the word: a SIPI that came before is void. */
 		xchg(&vcpu->apic_events, BIT(SEVM_EVENT_INIT));
 		notify(vcpu, src);
 		return 1;
 	case SEVM_DELIVER_STARTUP:
+		trace_sevm_apic_signal(vcpu, src, msg->delivery, msg->vector);
 		WRITE_ONCE(vcpu->sipi_vector, msg->vector);
 		/* The vector before the bit. */
 		smp_mb__before_atomic();

@@ -11,6 +11,7 @@
 #include "asid.h"
 #include "host.h"
 #include "io.h"
+#include "trace.h"
 #include "vcpu.h"
 #include "vmcb.h"
 #include "walk.h"
@@ -92,6 +93,7 @@ static bool interrupts_enabled(struct sevm_vcpu *vcpu)
 /* Real mode at vector * 4 KiB. */
 static void sipi(struct sevm_vcpu *vcpu, u8 vector)
 {
+	trace_sevm_ap(vcpu, "starts by SIPI");
 	sevm_vmcb_set_real_cs(vcpu, vector << 8);
 	sevm_vmcb_set_rip(vcpu, 0);
 }

@@ -10,6 +10,7 @@
 
 #include <linux/tracepoint.h>
 
+#include "apic_regs.h"
 #include "sevm.h"
 
 TRACE_EVENT(sevm_entry,
@@ -93,7 +94,57 @@ TRACE_EVENT(sevm_apic_deliver,
 		  __entry->delivery, __entry->vector)
 );
 
-/* An AP is held, or goes on: what is a string literal. */
+TRACE_DEFINE_ENUM(SEVM_DELIVER_NMI);
+TRACE_DEFINE_ENUM(SEVM_DELIVER_INIT);
+TRACE_DEFINE_ENUM(SEVM_DELIVER_STARTUP);
+
+/* An INIT, SIPI or NMI reaches a vCPU; from -1: a device, or userspace. */
+TRACE_EVENT(sevm_apic_signal,
+	TP_PROTO(struct sevm_vcpu *vcpu, struct sevm_vcpu *src, u8 delivery, u8 vector),
+	TP_ARGS(vcpu, src, delivery, vector),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(int, from)
+		__field(u8, delivery)
+		__field(u8, vector)
+	),
+	TP_fast_assign(
+		__entry->id = vcpu->id;
+		__entry->from = src ? (int)src->id : -1;
+		__entry->delivery = delivery;
+		__entry->vector = vector;
+	),
+	TP_printk("vcpu %u from %d %s vector %02x", __entry->id, __entry->from,
+		  __print_symbolic(__entry->delivery, { SEVM_DELIVER_NMI, "NMI" },
+				   { SEVM_DELIVER_INIT, "INIT" },
+				   { SEVM_DELIVER_STARTUP, "SIPI" }),
+		  __entry->vector)
+);
+
+/* The guest sets the AP jump table, or asks for it. */
+TRACE_EVENT(sevm_ap_table,
+	TP_PROTO(struct sevm_vcpu *vcpu, bool set, u64 gpa, bool ok),
+	TP_ARGS(vcpu, set, gpa, ok),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u64, gpa)
+		__field(bool, set)
+		__field(bool, ok)
+	),
+	TP_fast_assign(
+		__entry->id = vcpu->id;
+		__entry->gpa = gpa;
+		__entry->set = set;
+		__entry->ok = ok;
+	),
+	TP_printk("vcpu %u %s %llx %s", __entry->id, __entry->set ? "set" : "get",
+		  __entry->gpa, __entry->ok ? "ok" : "refused")
+);
+
+/*
+ * What becomes of an AP: it starts, is held, or goes on. what is a string literal,
+ * and sevm-run --timeline knows it (tools/sevm-run/timeline.c).
+ */
 TRACE_EVENT(sevm_ap,
 	TP_PROTO(struct sevm_vcpu *vcpu, const char *what),
 	TP_ARGS(vcpu, what),
