@@ -18,6 +18,7 @@
 /* Capabilities: a range that KVM, which counts from 0, will not reach. */
 #define SEVM_CAP_AP_JUMP_TABLE	0x5e560001
 #define SEVM_CAP_AP_HOLD	0x5e560002
+#define SEVM_CAP_AP_PAGE	0x5e560003
 
 /**
  * SEVM_GET_AP_JUMP_TABLE - read the AP jump table's address (VM ioctl)
@@ -64,6 +65,27 @@ struct sevm_ap_hold {
  */
 #define SEVM_GET_AP_HOLD	_IOR(SEVM_IO, 0x02, struct sevm_ap_hold)
 #define SEVM_SET_AP_HOLD	_IOW(SEVM_IO, 0x03, struct sevm_ap_hold)
+
+/*
+ * SEVM_CAP_AP_PAGE - the alternative AP bring-up page (docs/ap-bringup.md)
+ *
+ * KVM_CHECK_EXTENSION: the highest protocol version, 0: none. It is off until
+ * the VMM turns it on with KVM_ENABLE_CAP on the VM, before the first vCPU:
+ * args[0] is the page's GPA, args[1] the protocol version, args[2] and args[3]
+ * are 0. From then on
+ *	- a vCPU that is not the boot CPU is created stopped
+ *	  (KVM_MP_STATE_STOPPED), in the direct boot state at the page's entry;
+ *	- KVM_MP_STATE_STOPPED can be set;
+ *	- the guest has the hypercall vcpu_op: up, down, is_up.
+ *
+ * Errors of KVM_ENABLE_CAP: -EINVAL: not a SEV-ES VM (also: not yet), the page
+ * is not page aligned or not below 4 GiB, or args[2] or args[3] is not 0.
+ * -EOPNOTSUPP: unknown version. -EEXIST: it is on already. -EBUSY: there are
+ * vCPUs. -EFAULT: the page is in no writable memory slot at this moment.
+ */
+
+/* Protocol versions that SEVM_CAP_AP_PAGE knows: 1 ... */
+#define SEVM_AP_PAGE_VERSION	1
 
 /*
  * KVM_EXIT_INTERNAL_ERROR, kvm_run.internal.suberror: the VM is over. data[]
