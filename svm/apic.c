@@ -415,12 +415,16 @@ bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
 			      "INIT: waits for SIPI");
 		changed = true;
 	}
-	if (events & BIT(SEVM_EVENT_SIPI) && vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+	if (!(events & BIT(SEVM_EVENT_SIPI)))
+		return changed;
+	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
 		/* xchg() is the barrier: the vector was written before the bit. */
 		vcpu->vm->protect->sipi(vcpu, READ_ONCE(vcpu->sipi_vector));
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		sevm_count(vcpu, sipis);
 		changed = true;
+	} else {
+		trace_sevm_ap(vcpu, "drops a SIPI");
 	}
 	return changed;
 }
