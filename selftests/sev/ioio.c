@@ -247,6 +247,107 @@ static void zero_count_is_done_at_once(void)
 	vm_free(vm);
 }
 
+/* Of IN or OUT, and of a string's elements: 1, 2 and 4 are sizes. */
+static void bad_size_guest(unsigned long cpu)
+{
+	static const unsigned int sizes[] = { 3, 5, 6, 7 };
+	union ghcb_page *g;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		begin(INFO(sizes[i], 1, 0), 0);
+		refused(5);
+		g = begin(INFO(sizes[i], 0, 0), 0);
+		ghcb_set(g, GHCB_RAX, 0);
+		refused(5);
+		g = begin(INFO(sizes[i], 0, 1), 4);
+		ghcb_set(g, GHCB_SCRATCH, (u64)g + GHCB_BUFFER);
+		refused(5);
+	}
+}
+
+static void bad_sizes_are_refused(void)
+{
+	run(bad_size_guest, NULL);
+	ASSERT_EQ(nr_written, 0);
+}
+
+/* No size at all is done at once, as KVM has it. */
+static void no_size_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(INFO(0, 1, 0), 0);
+
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	begin(INFO(0, 0, 1), 4);
+	ghcb_set(g, GHCB_SCRATCH, (u64)g + GHCB_BUFFER);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+}
+
+static void no_size_is_done_at_once(void)
+{
+	run(no_size_guest, NULL);
+	ASSERT_EQ(nr_written, 0);
+}
+
+/* 64 KiB of a version 1 guest's memory, and no byte more. */
+static void large_guest(unsigned long cpu)
+{
+	u8 *buffer = (u8 *)GUEST_SHARED_DATA;
+	union ghcb_page *g = begin(INFO(1, 1, 1) | 8, 0x10001);
+	u64 i;
+
+	for (i = 0; guest_arg(0) && i < 0x10000; i += 0x1000)
+		buffer[i] = 1;
+	ghcb_set(g, GHCB_SCRATCH, (u64)buffer);
+	refused(3);
+	begin(INFO(1, 1, 1) | 8, 0x10000);
+	ghcb_set(g, GHCB_SCRATCH, (u64)buffer);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+	for (i = 0; i < 0x10000; i++)
+		GUEST_ASSERT_EQ(buffer[i], (u8)i);
+}
+
+static void large(bool touched)
+{
+	struct vm *vm = create(large_guest, &(struct vm_options){ .legacy = true });
+
+	vm->vcpu[0].ucall->in[0] = touched;
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	ASSERT_EQ(nr_read, 0x10000);
+	vm_free(vm);
+}
+
+static void external_scratch_is_64k_at_most(void)
+{
+	large(true);
+}
+
+/* The first to write to that memory is the host. */
+static void external_scratch_that_nobody_wrote_yet(void)
+{
+	large(false);
+}
+
+static void nowhere_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(INFO(1, 0, 1) | 8, 16);
+
+	ghcb_set(g, GHCB_SCRATCH, GUEST_MMIO);
+	refused(3);
+	begin(INFO(1, 1, 1) | 8, 16);
+	ghcb_set(g, GHCB_SCRATCH, GUEST_MEMORY - 8);	/* its second half is nowhere */
+	refused(3);
+}
+
+static void external_scratch_must_be_memory(void)
+{
+	run(nowhere_guest, &(struct vm_options){ .legacy = true });
+	ASSERT_EQ(nr_written + nr_read, 0);
+}
+
 TESTS = {
 	CASE(every_form),
 	CASE(strings),
@@ -254,5 +355,10 @@ TESTS = {
 	CASE(external_scratch_of_version_1),
 	CASE(no_external_scratch_with_version_2),
 	CASE(zero_count_is_done_at_once),
+	CASE(bad_sizes_are_refused),
+	CASE(no_size_is_done_at_once),
+	CASE(external_scratch_is_64k_at_most),
+	CASE(external_scratch_that_nobody_wrote_yet),
+	CASE(external_scratch_must_be_memory),
 	TESTS_END
 };

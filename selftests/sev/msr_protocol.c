@@ -114,24 +114,132 @@ static void features_offer_no_snp(void)
 	vm_free(vm);
 }
 
-static void ask_unknown(unsigned long cpu)
+/* Its low bits are a request: the answer is to be the request itself. */
+static void not_answered(u64 request)
 {
-	static const u64 codes[] = { 0x003, 0x0ff, 0x123, 0x008, 0xfff, 0xabcd0ff };
+	GUEST_ASSERT_EQ(ghcb_msr_call(request), request);
+}
+
+static bool is_known(u64 code)
+{
+	static const u64 codes[] = {
+		0x002, 0x004, 0x006, 0x080, 0x100,
+		/* SEV-SNP's: KVM ends the guest, see below */
+		0x010, 0x012, 0x014,
+	};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		GUEST_ASSERT_EQ(ghcb_msr_call(codes[i]), codes[i]);
-	/* And a GHCB address that is no memory: resumed, nothing done. */
-	wrmsr(GHCB_MSR, 0);
-	vmgexit();
-	wrmsr(GHCB_MSR, 0x7ffffff000);
-	vmgexit();
-	GUEST_ASSERT_EQ(rdmsr(GHCB_MSR), 0x7ffffff000);
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+/* All of the others, answers sent as requests among them. */
+static void ask_unknown(unsigned long cpu)
+{
+	u64 code;
+
+	for (code = 1; code < 0x1000; code++)
+		if (!is_known(code))
+			not_answered(code);
+	not_answered(0xabcd0ff);
+	not_answered(~0ULL);
 }
 
 static void unknown_requests_resume(void)
 {
 	run_guest(ask_unknown, NULL);
+}
+
+static void ask_snp(unsigned long cpu)
+{
+	not_answered(0x010);
+	not_answered(GUEST_GHCB(0) | 0x012);
+	not_answered(1ULL << 52 | GUEST_PRIVATE_DATA | 0x014);
+	not_answered(2ULL << 52 | GUEST_PRIVATE_DATA | 0x014);
+	not_answered(1ULL << 32 | 0x016);
+}
+
+static void snp_requests_resume(void)
+{
+	run_guest(ask_snp, NULL);
+}
+
+/* No memory there: resumed, nothing done. */
+static void ask_nowhere(unsigned long cpu)
+{
+	static const u64 nowhere[] = { 0, GUEST_MEMORY, 0x7ffffff000, ~0xfffULL };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++)
+		not_answered(nowhere[i]);
+}
+
+static void ghcb_without_memory_resumes(void)
+{
+	run_guest(ask_nowhere, NULL);
+}
+
+/* Whatever is in the bits that mean nothing. */
+static void ask_reserved(unsigned long cpu)
+{
+	u64 answer;
+
+	check_sev_info(ghcb_msr_call(~0xfffULL | 0x002));
+	answer = ghcb_msr_call(0x8000001fULL << 32 | 1 << 30 | 0x3ffff000 | 0x004);
+	GUEST_ASSERT_EQ(answer & 0xc0000fff, 1 << 30 | 0x005);
+	GUEST_ASSERT_EQ(answer >> 32, msr_cpuid(0x8000001f, 1));
+	if (guest_arg(0) >= 2)
+		GUEST_ASSERT_EQ(ghcb_msr_call(~0xfffULL | 0x080), ghcb_msr_call(0x080));
+}
+
+static void reserved_bits_are_ignored(void)
+{
+	int dev = device_open();
+	unsigned int version = device_has_init2(dev) ? 2 : 1;
+	struct vm *vm = vm_create(ask_reserved, NULL);
+
+	vm->vcpu[0].ucall->in[0] = version;
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
+}
+
+/* The answer to a hold that no SIPI ended: the code alone. */
+static void ask_hold(unsigned long cpu)
+{
+	guest_sync(ghcb_msr_call(0x006));
+}
+
+static void hold_without_sipi_answers_0(void)
+{
+	struct vm *vm = vm_create(ask_hold, &(struct vm_options){
+		.irqchip = IRQCHIP_NONE, .ghcb_version = 2 });
+
+	ASSERT_EQ(vcpu_run_to_exit(&vm->vcpu[0]), KVM_EXIT_AP_RESET_HOLD);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
+	ASSERT_EQ(vm->vcpu[0].ucall->args[0], 0x007);
+	vm_free(vm);
+}
+
+/* What version 2 added is there for a guest of version 1 as well. */
+static void ask_new(unsigned long cpu)
+{
+	GUEST_ASSERT_EQ(ghcb_msr_call(0x080) & 0xfff, 0x081);
+	ghcb_register();
+	GUEST_ASSERT_EQ(guest_ghcb_version, 1);
+	GUEST_ASSERT_EQ(ghcb_call(0x8000fffd, 0, 0), 0);
+	GUEST_ASSERT_EQ(ghcb_msr_call(0x006), 0x007);
+}
+
+static void version_1_guests_get_what_version_2_added(void)
+{
+	struct vm *vm = vm_create(ask_new, &(struct vm_options){
+		.irqchip = IRQCHIP_NONE, .ghcb_version = 1 });
+
+	ASSERT_EQ(vcpu_run_to_exit(&vm->vcpu[0]), KVM_EXIT_AP_RESET_HOLD);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
 }
 
 static void end(unsigned long cpu)
@@ -166,6 +274,11 @@ TESTS = {
 	CASE(features),
 	CASE(features_offer_no_snp),
 	CASE(unknown_requests_resume),
+	CASE(snp_requests_resume),
+	CASE(ghcb_without_memory_resumes),
+	CASE(reserved_bits_are_ignored),
+	CASE(hold_without_sipi_answers_0),
+	CASE(version_1_guests_get_what_version_2_added),
 	CASE(every_termination_reason_arrives),
 	TESTS_END
 };
