@@ -32,6 +32,9 @@ static const char usage[] =
 "  --initrd FILE         with this initial RAM disk\n"
 "  --append TEXT         after \"" LINUX_CMDLINE "\"\n"
 "  --stats               print the hypervisor's counters at the end\n"
+"  --timeline[=FILE]     print at the end who started which vCPU and when; as a\n"
+"                        picture if FILE ends in .svg. May be given twice. Needs\n"
+"                        sevm, tracefs and root\n"
 "  --timeout S           end after S seconds\n"
 "  -v, --verbose         more messages\n"
 "  -h, --help            this text\n"
@@ -110,7 +113,7 @@ static uint64_t memory_size(const char *text)
 enum {
 	OPT_DEVICE = 256, OPT_CPUS, OPT_MEMORY, OPT_PROTECTED, OPT_PLAIN, OPT_POLICY,
 	OPT_GHCB, OPT_IRQCHIP, OPT_HUGE, OPT_KERNEL, OPT_INITRD, OPT_APPEND,
-	OPT_STATS, OPT_TIMEOUT
+	OPT_STATS, OPT_TIMELINE, OPT_TIMEOUT
 };
 
 static const struct option longopts[] = {
@@ -127,6 +130,7 @@ static const struct option longopts[] = {
 	{ "initrd", required_argument, NULL, OPT_INITRD },
 	{ "append", required_argument, NULL, OPT_APPEND },
 	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "timeline", optional_argument, NULL, OPT_TIMELINE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -184,6 +188,9 @@ static void parse(struct options *opt, int argc, char **argv)
 		case OPT_STATS:
 			opt->stats = true;
 			break;
+		case OPT_TIMELINE:
+			timeline_option(optarg);
+			break;
 		case OPT_TIMEOUT:
 			opt->timeout = parse_number("timeout", optarg, 1, 1000000);
 			break;
@@ -230,6 +237,7 @@ int main(int argc, char **argv)
 
 	parse(&opt, argc, argv);
 	vm_create(&vm, &opt);
+	timeline_open(&vm);
 	vm_create_vcpus(&vm);
 	entry = opt.kernel ? linux_load(&vm) : payload_load(&vm);
 	vm_page_tables(&vm);
@@ -241,9 +249,11 @@ int main(int argc, char **argv)
 
 	block_signals();
 	console_start();
+	timeline_start(&vm);
 	run_start(&vm);
 	console_wait(&vm);
 	run_stop(&vm);
+	timeline_stop(&vm);
 	console_flush();
 	console_restore();
 
@@ -253,5 +263,6 @@ int main(int argc, char **argv)
 		run_where(&vm);
 	if (opt.stats)
 		stats_print(&vm);
+	timeline_print();
 	return vm.status;
 }

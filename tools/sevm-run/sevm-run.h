@@ -207,6 +207,13 @@ void console_put(uint8_t c);
 void console_flush(void);
 void console_wait(struct vm *vm);
 
+/* timeline.c: --timeline. Nothing happens without it */
+void timeline_option(const char *name);
+void timeline_open(struct vm *vm);
+void timeline_start(struct vm *vm);
+void timeline_stop(struct vm *vm);
+void timeline_print(void);
+
 /* stats.c */
 void stats_open(struct vm *vm);
 void stats_print(struct vm *vm);
