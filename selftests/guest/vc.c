@@ -206,7 +206,7 @@ static bool vc_tsc(union ghcb_page *g, struct guest_regs *r, bool p)
 static bool vc_vmmcall(union ghcb_page *g, struct guest_regs *r)
 {
 	ghcb_set(g, GHCB_RAX, r->rax);
-	ghcb_set(g, GHCB_CPL, r->cs & 3);
+	ghcb_set(g, GHCB_CPL, (r->cs & 3) << 24);	/* the byte at 0xCB */
 	ghcb_set(g, GHCB_RBX, r->rbx);
 	ghcb_set(g, GHCB_RCX, r->rcx);
 	ghcb_set(g, GHCB_RDX, r->rdx);
