@@ -141,6 +141,25 @@ TRACE_EVENT(sevm_ap_table,
 		  __entry->gpa, __entry->ok ? "ok" : "refused")
 );
 
+/* vcpu_op, before anything is done about it: Xen's numbers (sev/ap_page.c). */
+TRACE_EVENT(sevm_ap_op,
+	TP_PROTO(struct sevm_vcpu *vcpu, u32 op, u32 target),
+	TP_ARGS(vcpu, op, target),
+	TP_STRUCT__entry(
+		__field(u32, id)
+		__field(u32, op)
+		__field(u32, target)
+	),
+	TP_fast_assign(
+		__entry->id = vcpu->id;
+		__entry->op = op;
+		__entry->target = target;
+	),
+	TP_printk("vcpu %u %s vcpu %u", __entry->id,
+		  __print_symbolic(__entry->op, { 1, "up" }, { 2, "down" }, { 3, "is_up" }),
+		  __entry->target)
+);
+
 /*
  * What becomes of an AP: it starts, is held, or goes on. what is a string literal,
  * and sevm-run --timeline knows it (tools/sevm-run/timeline.c).
