@@ -170,14 +170,11 @@ static void unknown_events_are_refused(void)
 	run_guest(unknown_guest, NULL);
 }
 
-/* SEV-SNP's, and what came after it. */
-static void snp_guest(unsigned long cpu)
+static void refuse_all(u64 code, u64 end)
 {
-	union ghcb_page *g;
-	u64 code;
+	for (; code < end; code++) {
+		union ghcb_page *g = begin(code, 0, 0x1000);
 
-	for (code = 0x80000010; code < 0x80000020; code++) {
-		g = begin(code, 0, 0x1000);
 		ghcb_set(g, GHCB_RAX, 0);
 		ghcb_set(g, GHCB_RBX, 0);
 		ghcb_set(g, GHCB_SCRATCH, (u64)g + GHCB_BUFFER);
@@ -186,9 +183,26 @@ static void snp_guest(unsigned long cpu)
 	}
 }
 
+/* Page state change, guest request, extended guest request, AP creation */
+static void snp_guest(unsigned long cpu)
+{
+	refuse_all(0x80000010, 0x80000014);
+}
+
 static void snp_events_are_refused(void)
 {
 	run_guest(snp_guest, NULL);
+}
+
+/* #HV, APIC IDs, VMPLs, Secure AVIC, and those that are not given out yet */
+static void later_guest(unsigned long cpu)
+{
+	refuse_all(0x80000014, 0x80000040);
+}
+
+static void later_events_are_refused(void)
+{
+	run_guest(later_guest, NULL);
 }
 
 /* What the event doesn't ask for may be there, and in the reserved bytes anything. */
@@ -261,6 +275,7 @@ TESTS = {
 	CASE(required_inputs_suffice),
 	CASE(unknown_events_are_refused),
 	CASE(snp_events_are_refused),
+	CASE(later_events_are_refused),
 	CASE(what_is_not_asked_for_is_ignored),
 	CASE(registers_come_back_if_they_came),
 	CASE(the_page_may_be_another_each_time),

@@ -133,11 +133,15 @@ static void bad_requests_are_refused(void)
 
 static void too_long_guest(unsigned long cpu)
 {
-	union ghcb_page *g = begin(0x80000002, GUEST_MMIO, 9);
+	union ghcb_page *g;
+	u64 code;
 
-	vmgexit();
-	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 2);
-	GUEST_ASSERT_EQ(g->q[GHCB_INFO2], 5);
+	for (code = 0x80000001; code <= 0x80000002; code++) {
+		g = begin(code, GUEST_MMIO, 9);
+		vmgexit();
+		GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 2);
+		GUEST_ASSERT_EQ(g->q[GHCB_INFO2], 5);
+	}
 }
 
 static void version_2_takes_8_bytes_at_most(void)
