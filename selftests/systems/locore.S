@@ -37,6 +37,11 @@ locore_start32:
 	movl	%esi, locore_entry_regs + 24
 	movl	%edi, locore_entry_regs + 28
 	movl	%edi, order
+	/*
+	 * Without paging this is private. The tables of the direct launch have it
+	 * shared, as those will that are made here.
+	 */
+	movl	$LOCORE_SECRET & 0xffffffff, LOCORE_REPORT
 	cld
 	movl	$EFER, %ecx		/* not intercepted: no #VC yet, please */
 	rdmsr

@@ -208,6 +208,11 @@ static void check_early(struct guest_state *g, enum entry entry, u32 order)
 	ASSERT_EQ(r->entry_efer & 0x500, entry == LEGACY ? 0 : 0x500);
 	ASSERT_EQ(r->entry_cr0 >> 31, entry != LEGACY);
 
+	if (entry == LEGACY)
+		ASSERT(r->from_32_bit != (u32)LOCORE_SECRET);
+	else
+		ASSERT_EQ(r->from_32_bit, (u32)LOCORE_SECRET);
+
 	/* A #VC for each CPUID and the write of DR7; the last one 64-bit in any case. */
 	ASSERT_EQ(r->vc32.count, legacy);
 	ASSERT_EQ(r->vc64.count, LOCORE_LEAVES + 2 - legacy);

@@ -121,6 +121,7 @@ static inline uint8_t locore_pattern(uint16_t port, uint32_t offset)
 
 /* In shared memory: what the host compares. */
 struct locore_report {
+	uint32_t from_32_bit;			/* written by locore.S, first of all */
 	uint32_t entry_regs[8], entry_efer, entry_cr0;
 	struct locore_early vc32, vc64;
 	uint64_t sev_info;
