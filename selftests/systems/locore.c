@@ -115,7 +115,7 @@ static struct guest_state create(enum entry entry, u32 order, unsigned int ghcb_
 	struct vm_options options = {
 		.no_launch = true, .legacy = ghcb_version == 1, .ghcb_version = ghcb_version,
 	};
-	struct guest_state g = { .vm = vm_create(NULL, &options) };
+	struct guest_state g = { .vm = vm_create(locore_start32, &options) };
 
 	g.vcpu = &g.vm->vcpu[0];
 	/* In this order: KVM takes a C-bit in CR3 only while CPUID tells of it. */

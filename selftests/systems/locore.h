@@ -71,7 +71,8 @@ struct locore_early {
 };
 
 /* locore.S */
-extern char locore_start32[], locore_cpuid32[], locore_cpuid64[], locore_stubs[];
+void locore_start32(unsigned long cpu);	/* no C function: 32-bit code */
+extern char locore_cpuid32[], locore_cpuid64[], locore_stubs[];
 extern const uint32_t locore_leaves[LOCORE_LEAVES][2];
 extern uint32_t locore_answers[LOCORE_LEAVES][4];
 extern uint32_t locore_entry_regs[8], locore_entry_efer, locore_entry_cr0;
