@@ -49,6 +49,8 @@ enum sevm_access {
  *
  * @name: "plain", "sev-es"
  * @vm_init: the VM was created, no vCPU exists. 0 or -errno.
+ * @enable_ap_page: KVM_ENABLE_CAP of SEVM_CAP_AP_PAGE, vm->lock held: @args as
+ *	userspace gave them. Sets vm->stopped_aps. 0 or -errno.
  * @vm_destroy: the last vCPU is gone, guest memory is still pinned: give back
  *	the firmware handle and the ASID. Must cope with a half-made VM.
  * @vcpu_init: the vCPU was created, its VMCB is in reset state. 0 or -errno.
@@ -93,6 +95,7 @@ struct sevm_protect_ops {
 	const char *name;
 
 	int (*vm_init)(struct sevm_vm *vm);
+	int (*enable_ap_page)(struct sevm_vm *vm, const u64 *args);
 	void (*vm_destroy)(struct sevm_vm *vm);
 	int (*vcpu_init)(struct sevm_vcpu *vcpu);
 	void (*vcpu_free)(struct sevm_vcpu *vcpu);

@@ -52,7 +52,7 @@ enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind)
 	if (kind == SEVM_AP_HOLD_MSR)
 		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_hold(false));
 
-	if (vcpu->apic) {
+	if (vcpu->apic || vcpu->vm->stopped_aps) {
 		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_AP_RESET_HOLD);
 		return SEVM_RESUME;		/* the run loop goes to sleep */
 	}

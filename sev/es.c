@@ -122,6 +122,8 @@ int sevm_es_check_extension(long ext)
 	case SEVM_CAP_AP_JUMP_TABLE:
 	case SEVM_CAP_AP_HOLD:
 		return sevm_es_available();
+	case SEVM_CAP_AP_PAGE:
+		return sevm_es_available() ? SEVM_AP_PAGE_VERSION : 0;
 	default:
 		return -1;
 	}
@@ -224,9 +226,11 @@ static void vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 		vcpu->cr4 = es->cr4;
 		vcpu->efer = es->efer;
 	}
-	if (!init)
+	if (!init) {
 		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_info(vm->ghcb_max,
 							    sevm_es_caps.cbit));
+		sevm_ap_page_reset(vcpu);
+	}
 }
 
 /*
@@ -402,6 +406,7 @@ static bool msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data)
 const struct sevm_protect_ops sevm_es_ops = {
 	.name			= "sev-es",
 	.vm_init		= vm_init,
+	.enable_ap_page		= sevm_ap_page_enable,
 	.vm_destroy		= vm_destroy,
 	.vcpu_init		= vcpu_init,
 	.vcpu_free		= vcpu_free,

@@ -26,6 +26,7 @@ static void check_layout(void)
 	CHECK(0x310, rdx);
 	CHECK(0x318, rbx);
 	CHECK(0x330, rsi);
+	CHECK(0x338, rdi);
 	CHECK(0x390, sw_exit_code);
 	CHECK(0x398, sw_exit_info_1);
 	CHECK(0x3a0, sw_exit_info_2);

@@ -33,6 +33,10 @@ struct sevm_es_vm {
 	struct file *psp;		/* the VMM's /dev/sev */
 
 	u64 jump_table;			/* READ_ONCE, WRITE_ONCE; sev/ap.c */
+
+	/* Before the first vCPU; sev/ap_page.c */
+	bool ap_page_on;
+	u64 ap_page;			/* where it is */
 };
 
 struct sevm_es_vcpu {
@@ -162,5 +166,11 @@ int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind);
 bool sevm_ap_table_set(struct sevm_vm *vm, u64 gpa);
 u64 sevm_ap_table_get(struct sevm_vm *vm);
 long sevm_ap_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);
+
+/* ap_page.c */
+int sevm_ap_page_enable(struct sevm_vm *vm, const u64 *args);
+void sevm_ap_page_reset(struct sevm_vcpu *vcpu);	/* registers at creation */
+bool sevm_ap_page_owns(struct sevm_vm *vm, u64 hypercall);
+enum sevm_result sevm_ap_page_call(struct sevm_vcpu *vcpu, u32 op, u32 id);
 
 #endif /* SEVM_SEV_SEV_H */

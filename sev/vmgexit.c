@@ -127,6 +127,8 @@ static enum sevm_result handle_vmmcall(struct sevm_vcpu *vcpu)
 
 	if (GET(vcpu, CPL))
 		result = -KVM_EPERM;
+	else if (sevm_ap_page_owns(vcpu->vm, GET(vcpu, RAX)))
+		return sevm_ap_page_call(vcpu, GET(vcpu, RDI), GET(vcpu, RSI));
 	else if (GET(vcpu, RAX) == KVM_HC_VAPIC_POLL_IRQ)
 		result = 0;
 	else
@@ -306,6 +308,12 @@ static u32 msr_needs(struct sevm_vcpu *vcpu)
 	return GET(vcpu, EXITINFO1) ? SEVM_GHCB_BIT(RAX) | SEVM_GHCB_BIT(RDX) : 0;
 }
 
+static u32 vmmcall_needs(struct sevm_vcpu *vcpu)
+{
+	return sevm_ap_page_owns(vcpu->vm, GET(vcpu, RAX)) ?
+	       SEVM_GHCB_BIT(RDI) | SEVM_GHCB_BIT(RSI) : 0;
+}
+
 #define RAX	SEVM_GHCB_BIT(RAX)
 #define RCX	SEVM_GHCB_BIT(RCX)
 #define RDX	SEVM_GHCB_BIT(RDX)
@@ -331,7 +339,7 @@ static const struct event {
 	EVENT(EXIT_INVD, 0, NULL, handle_nothing, vmgexit_wbinvd),
 	EVENT(EXIT_IOIO, 0, ioio_needs, handle_ioio, vmgexit_ioio),
 	EVENT(EXIT_MSR, RCX, msr_needs, handle_msr, vmgexit_msr),
-	EVENT(EXIT_VMMCALL, RAX | CPL, NULL, handle_vmmcall, vmgexit_vmmcall),
+	EVENT(EXIT_VMMCALL, RAX | CPL, vmmcall_needs, handle_vmmcall, vmgexit_vmmcall),
 	EVENT(EXIT_RDTSCP, 0, NULL, handle_rdtscp, vmgexit_tsc),
 	EVENT(EXIT_WBINVD, 0, NULL, handle_nothing, vmgexit_wbinvd),
 	EVENT(EXIT_MONITOR, RAX | RCX | RDX, NULL, handle_nothing, vmgexit_monitor),

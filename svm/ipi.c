@@ -12,6 +12,7 @@
 
 #include "apic.h"
 #include "apic_internal.h"
+#include "power.h"
 #include "trace.h"
 #include "vcpu.h"
 
@@ -60,12 +61,16 @@ int sevm_ipi_accept(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 		if (msg->level && !msg->assert)
 			return 0;
 		trace_sevm_apic_signal(vcpu, src, msg->delivery, 0);
+		if (sevm_power_stopped(vcpu))
+			return 1;
 		/* All of the word: a SIPI that came before is void. */
 		xchg(&vcpu->apic_events, BIT(SEVM_EVENT_INIT));
 		notify(vcpu, src);
 		return 1;
 	case SEVM_DELIVER_STARTUP:
 		trace_sevm_apic_signal(vcpu, src, msg->delivery, msg->vector);
+		if (sevm_power_stopped(vcpu))
+			return 1;
 		WRITE_ONCE(vcpu->sipi_vector, msg->vector);
 		/* The vector before the bit. */
 		smp_mb__before_atomic();

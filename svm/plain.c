@@ -21,6 +21,11 @@ static int vm_init(struct sevm_vm *vm)
 	return 0;
 }
 
+static int enable_ap_page(struct sevm_vm *vm, const u64 *args)
+{
+	return -EINVAL;
+}
+
 static void vm_nothing(struct sevm_vm *vm)
 {
 }
@@ -121,6 +126,7 @@ static long vm_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg)
 const struct sevm_protect_ops sevm_plain_ops = {
 	.name = "plain",
 	.vm_init = vm_init,
+	.enable_ap_page = enable_ap_page,
 	.vm_destroy = vm_nothing,
 	.vcpu_init = vcpu_init,
 	.vcpu_free = vcpu_nothing,

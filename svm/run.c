@@ -32,6 +32,7 @@
 #include "fpu.h"
 #include "host.h"
 #include "io.h"
+#include "power.h"
 #include "vcpu.h"
 #include "vmcb.h"
 
@@ -79,10 +80,16 @@ static void acknowledge(void *unused)
 {
 }
 
-/*
- * Every vCPU enters next with a flush, and those inside have left when this
- * returns: an IPI that is waited for is taken outside the guest.
- */
+/* An IPI that is waited for is taken outside the guest. */
+void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu)
+{
+	/* What was changed before the mode: the vCPU does it the other way round. */
+	smp_mb();
+	if (READ_ONCE(vcpu->mode) != SEVM_OUTSIDE)
+		smp_call_function_single(READ_ONCE(vcpu->kick_cpu), acknowledge, NULL, 1);
+}
+
+/* Every vCPU enters next with a flush, and those inside have left when this returns. */
 void sevm_vm_flush_tlbs(struct sevm_vm *vm)
 {
 	struct sevm_vcpu *vcpu;
@@ -90,12 +97,8 @@ void sevm_vm_flush_tlbs(struct sevm_vm *vm)
 
 	sevm_for_each_vcpu(i, vcpu, vm)
 		set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
-	/* The bits before the modes: the vCPU does it the other way round. */
-	smp_mb();
 	sevm_for_each_vcpu(i, vcpu, vm)
-		if (READ_ONCE(vcpu->mode) != SEVM_OUTSIDE)
-			smp_call_function_single(READ_ONCE(vcpu->kick_cpu),
-						 acknowledge, NULL, 1);
+		sevm_vcpu_wait_outside(vcpu);
 }
 
 /* Requests that stop an entry; a flush is part of it. */
@@ -155,7 +158,7 @@ static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
 
 static bool can_run(struct sevm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->mp_state) == KVM_MP_STATE_RUNNABLE;
+	return READ_ONCE(vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !sevm_power_stopped(vcpu);
 }
 
 /* Is there a reason to leave sleep()? A held vCPU has but INIT and SIPI. */
@@ -326,6 +329,7 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 
 		if (sevm_apic_accept_init_sipi(vcpu))
 			continue;
+		sevm_power_accept(vcpu);
 
 		if (!can_run(vcpu)) {
 			sleep(vcpu);

@@ -124,6 +124,9 @@ struct sevm_vm {
 	struct sevm_msr_filter __rcu *msr_filter;	/* writers: vm->lock */
 	bool exception_payload;
 	bool triple_fault_event;
+	bool stopped_aps;		/* SEVM_CAP_AP_PAGE: all but the boot CPU begin so */
+
+	spinlock_t power_lock;		/* who is the last to stop: svm/power.c */
 
 	u32 default_tsc_khz;
 	struct sevm_clock clock;
@@ -234,7 +237,8 @@ struct sevm_vcpu {
 		SEVM_EXITING,
 	} mode;
 	unsigned long requests;		/* bits: enum sevm_request */
-	u32 mp_state;			/* KVM_MP_STATE_* */
+	u32 mp_state;			/* KVM_MP_STATE_*, but STOPPED: */
+	unsigned long power;		/* bits: SEVM_POWER_STOPPED, _WAKE; power.c */
 	bool sigset_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigset;
 
@@ -281,6 +285,9 @@ struct sevm_vcpu {
 
 #define SEVM_EVENT_INIT		0
 #define SEVM_EVENT_SIPI		1
+
+#define SEVM_POWER_STOPPED	0
+#define SEVM_POWER_WAKE		1	/* was started while it was held */
 
 /* Per-object log lines: who is speaking comes first. */
 #define vm_dbg(vm, fmt, ...) \

@@ -16,6 +16,7 @@
 #include "event.h"
 #include "fpu.h"
 #include "msr.h"
+#include "power.h"
 #include "state.h"
 #include "vcpu.h"
 #include "vmcb.h"
@@ -159,7 +160,8 @@ static long get_mp_state(struct sevm_vcpu *vcpu, void *data)
 
 	/* What has arrived counts, even if the vCPU has not run since. */
 	sevm_apic_accept_init_sipi(vcpu);
-	mp->mp_state = vcpu->mp_state;
+	sevm_power_accept(vcpu);
+	mp->mp_state = sevm_power_stopped(vcpu) ? KVM_MP_STATE_STOPPED : vcpu->mp_state;
 	return 0;
 }
 
@@ -170,9 +172,20 @@ static long set_mp_state(struct sevm_vcpu *vcpu, void *data)
 	switch (mp->mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
 		break;
-	case KVM_MP_STATE_UNINITIALIZED:
-	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_STOPPED:
+		if (!vcpu->vm->stopped_aps)
+			return -EINVAL;
+		break;
 	case KVM_MP_STATE_AP_RESET_HOLD:
+		if (!vcpu->apic && !vcpu->vm->stopped_aps)
+			return -EINVAL;
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+		/* There, stopped is what a vCPU is that has not been started. */
+		if (vcpu->vm->stopped_aps)
+			return -EINVAL;
+		fallthrough;
+	case KVM_MP_STATE_HALTED:
 	case KVM_MP_STATE_INIT_RECEIVED:
 	case KVM_MP_STATE_SIPI_RECEIVED:
 		if (!vcpu->apic)
@@ -182,9 +195,12 @@ static long set_mp_state(struct sevm_vcpu *vcpu, void *data)
 		return -EINVAL;
 	}
 
+	sevm_power_set(vcpu, mp->mp_state == KVM_MP_STATE_STOPPED);
 	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
 		set_bit(SEVM_EVENT_SIPI, &vcpu->apic_events);
+	} else if (mp->mp_state == KVM_MP_STATE_STOPPED) {
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	} else {
 		vcpu->mp_state = mp->mp_state;
 	}

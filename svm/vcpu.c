@@ -23,6 +23,7 @@
 #include "event.h"
 #include "fpu.h"
 #include "msr.h"
+#include "power.h"
 #include "state.h"
 #include "vcpu.h"
 #include "vmcb.h"
@@ -293,8 +294,9 @@ static struct sevm_vcpu *alloc_vcpu(struct sevm_vm *vm, u32 id)
 	sevm_vcpu_reset(vcpu, false);
 	sevm_clock_set_tsc(vcpu, 0, true);
 	mutex_unlock(&vcpu->mutex);
-	vcpu->mp_state = vcpu->apic && !sevm_vcpu_is_bsp(vcpu) ?
+	vcpu->mp_state = vcpu->apic && !sevm_vcpu_is_bsp(vcpu) && !vm->stopped_aps ?
 		KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;
+	sevm_power_set(vcpu, vm->stopped_aps && !sevm_vcpu_is_bsp(vcpu));
 	return vcpu;
 
 err_free_apic:

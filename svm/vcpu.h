@@ -32,6 +32,8 @@ void sevm_vcpu_forget(struct sevm_vcpu *vcpu);
 void sevm_vcpu_flush_tlb(struct sevm_vcpu *vcpu);
 /* Out of the guest or out of its sleep, if it is in either. */
 void sevm_vcpu_kick(struct sevm_vcpu *vcpu);
+/* Until it has left the guest, if it is inside. Not if its own thread asks. */
+void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu);
 /* An NMI from anyone. */
 void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu);
 

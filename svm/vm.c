@@ -168,6 +168,8 @@ static long enable_cap(struct sevm_vm *vm, void __user *arg)
 			return -EINVAL;
 		vm->max_vcpu_id = cap.args[0];
 		return 0;
+	case SEVM_CAP_AP_PAGE:
+		return vm->protect->enable_ap_page(vm, cap.args);
 	default:
 		return -EINVAL;
 	}
@@ -445,6 +447,7 @@ static struct sevm_vm *alloc_vm(unsigned long type)
 
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
+	spin_lock_init(&vm->power_lock);
 	xa_init(&vm->vcpus);
 	vm->type = type;
 	vm->protect = protect;

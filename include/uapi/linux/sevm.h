@@ -87,6 +87,9 @@ struct sevm_ap_hold {
 /* Protocol versions that SEVM_CAP_AP_PAGE knows: 1 ... */
 #define SEVM_AP_PAGE_VERSION	1
 
+/* Offset of the APs' first instruction in the page */
+#define SEVM_AP_PAGE_ENTRY	0x200
+
 /*
  * KVM_EXIT_INTERNAL_ERROR, kvm_run.internal.suberror: the VM is over. data[]
  * holds the reason as text, padded with NULs. Every later KVM_RUN, on any vCPU
