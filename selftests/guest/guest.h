@@ -153,6 +153,7 @@ static inline void vmgexit(void) { asm volatile("rep; vmmcall" ::: "memory"); }
 #define GHCB_RDX	98
 #define GHCB_RBX	99
 #define GHCB_RSI	102
+#define GHCB_RDI	103
 #define GHCB_EXITCODE	114
 #define GHCB_INFO1	115
 #define GHCB_INFO2	116

@@ -211,6 +211,7 @@ static bool vc_vmmcall(union ghcb_page *g, struct guest_regs *r)
 	ghcb_set(g, GHCB_RCX, r->rcx);
 	ghcb_set(g, GHCB_RDX, r->rdx);
 	ghcb_set(g, GHCB_RSI, r->rsi);
+	ghcb_set(g, GHCB_RDI, r->rdi);
 	if (!exit_and_check(g, r) || !ghcb_valid(g, GHCB_RAX))
 		return false;
 	r->rax = g->q[GHCB_RAX];

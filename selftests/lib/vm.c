@@ -196,6 +196,7 @@ static void set_registers(struct vcpu *vcpu, void (*fn)(unsigned long), u64 cbit
 	ASSERT_OK(ioctl(vcpu->fd, KVM_SET_REGS, &regs));
 }
 
+/* fn NULL: it keeps the registers that it was created with. */
 static void add_vcpu(struct vm *vm, unsigned int index, void (*fn)(unsigned long), u64 cbit)
 {
 	struct vcpu *vcpu = &vm->vcpu[index];
@@ -209,7 +210,8 @@ static void add_vcpu(struct vm *vm, unsigned int index, void (*fn)(unsigned long
 	vcpu->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	ASSERT(vcpu->run != MAP_FAILED);
 	set_cpuid(vcpu);
-	set_registers(vcpu, fn, cbit);
+	if (fn)
+		set_registers(vcpu, fn, cbit);
 }
 
 static void add_irqchip(struct vm *vm, enum vm_irqchip kind)
@@ -259,8 +261,10 @@ struct vm *vm_create(void (*fn)(unsigned long), const struct vm_options *given)
 	load_program(vm);
 	*(volatile u64 *)vm_shared(vm, (u64)&guest_es) = vm->protected;
 	*(volatile u64 *)vm_shared(vm, (u64)&guest_cbit) = cbit;
+	if (options->prepare)
+		options->prepare(vm);
 	for (i = 0; i < vm->vcpus; i++)
-		add_vcpu(vm, i, fn, cbit);
+		add_vcpu(vm, i, i && options->aps_as_created ? NULL : fn, cbit);
 	if (vm->protected && !options->no_launch)
 		vm_launch(vm);
 	return vm;

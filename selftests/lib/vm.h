@@ -47,6 +47,8 @@ struct vm_options {
 	unsigned int ghcb_version;	/* INIT2: 0 for the host's highest */
 	bool legacy;			/* KVM_SEV_ES_INIT also where INIT2 is there */
 	bool no_launch;			/* stop before LAUNCH_START */
+	void (*prepare)(struct vm *vm);	/* after the slots, before the first vCPU */
+	bool aps_as_created;		/* vCPUs but the first keep their registers */
 };
 
 /* The parts, for tests of the order; vm_create() is all of them. */
