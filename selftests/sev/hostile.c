@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * hostile.c - one vCPU flips fields of another one's GHCB while the host looks
- * at it. Whatever comes back, the VM and the host live on.
+ * at it. Whatever comes back, the VM and the host live on. And the page changes
+ * while the VMM has the request: the host keeps to what it was.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "guest.h"
 #include "vm.h"
@@ -156,7 +158,121 @@ static void fields_flip_during_vmgexit(void)
 	vm_free(vm);
 }
 
+#define PORT	0x5e8
+
+static union ghcb_page *begin(u64 code, u64 info1, u64 info2)
+{
+	ghcb_register();
+	ghcb_begin(guest_ghcb(), code, info1, info2);
+	return guest_ghcb();
+}
+
+/*
+ * IN of a byte, INS of four, an MMIO read of four; see spoil(). SW_EXITINFO1 is
+ * spoiled, too, where the host wrote it before it exited, as KVM does.
+ */
+static void spoiled_guest(unsigned long cpu)
+{
+	union ghcb_page *g;
+	unsigned int i;
+
+	g = begin(0x7b, PORT << 16 | 1 << 4 | 1, 0);
+	ghcb_set(g, GHCB_RAX, 0x1122334455667788);
+	vmgexit();
+	GUEST_ASSERT(ghcb_valid(g, GHCB_RAX));
+	GUEST_ASSERT_EQ(g->q[GHCB_RAX], 0x11223344556677a0);
+	for (i = 0; i < 2; i++) {
+		if (i)
+			g = begin(0x80000001, GUEST_MMIO, 4);
+		else
+			g = begin(0x7b, PORT << 16 | 1 << 4 | 1 << 2 | 1, 4);
+		ghcb_set(g, GHCB_SCRATCH, (u64)g + GHCB_BUFFER + 8);
+		*(volatile u32 *)GUEST_SHARED_DATA = 0;
+		g->usage = 0;
+		vmgexit();
+		GUEST_ASSERT_EQ(*(volatile u32 *)&g->buffer[8], 0xa3a2a1a0);
+		GUEST_ASSERT_EQ(*(volatile u32 *)&g->buffer[12], 0);
+		GUEST_ASSERT_EQ(*(volatile u32 *)GUEST_SHARED_DATA, 0);
+	}
+}
+
+/* As another vCPU would: all that the request says is something else now. */
+static void spoil(struct vcpu *vcpu)
+{
+	union ghcb_page *g = vm_shared(vcpu->vm, GUEST_GHCB(0));
+	struct kvm_run *run = vcpu->run;
+	static const u8 answer[4] = { 0xa0, 0xa1, 0xa2, 0xa3 };
+
+	ghcb_set(g, GHCB_EXITCODE, 0x8000fffe);
+	ghcb_set(g, GHCB_INFO1, 0x5e0 << 16 | 1 << 6);
+	ghcb_set(g, GHCB_INFO2, 8);
+	ghcb_set(g, GHCB_SCRATCH, GUEST_SHARED_DATA);
+	ghcb_set(g, GHCB_RAX, 0xeeeeeeeeeeeeeeee);
+	g->usage = 5;
+	if (run->exit_reason == KVM_EXIT_IO) {
+		ASSERT_EQ(run->io.port, PORT);
+		ASSERT_EQ(run->io.size, 1);
+		ASSERT_EQ(run->io.direction, KVM_EXIT_IO_IN);
+		ASSERT(run->io.count == 1 || run->io.count == 4);
+		memcpy((u8 *)run + run->io.data_offset, answer, run->io.count);
+	} else {
+		ASSERT_EQ(run->exit_reason, KVM_EXIT_MMIO);
+		ASSERT_EQ(run->mmio.len, 4);
+		memcpy(run->mmio.data, answer, 4);
+	}
+}
+
+static void request_is_copied_once(void)
+{
+	struct vm *vm = vm_create(spoiled_guest, NULL);
+
+	vm->vcpu[0].on_exit = spoil;
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	vm_free(vm);
+}
+
+/* OUTS of more than one exit carries, from memory that changes after the first. */
+static void scratch_guest(unsigned long cpu)
+{
+	union ghcb_page *g = begin(0x7b, PORT << 16 | 1 << 4 | 1 << 2, 0x4000);
+	u64 i;
+
+	for (i = 0; i < 0x4000; i++)
+		((volatile u8 *)GUEST_SHARED_DATA)[i] = i * 5;
+	ghcb_set(g, GHCB_SCRATCH, GUEST_SHARED_DATA);
+	vmgexit();
+	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 0);
+}
+
+static size_t carried;
+
+static void overwrite(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u8 *data = (u8 *)run + run->io.data_offset;
+	u32 i;
+
+	ASSERT_EQ(run->exit_reason, KVM_EXIT_IO);
+	ASSERT_EQ(run->io.size, 1);
+	ASSERT(run->io.count && carried + run->io.count <= 0x4000);
+	for (i = 0; i < run->io.count; i++)
+		ASSERT_EQ(data[i], (u8)(carried++ * 5));
+	memset(vm_shared(vcpu->vm, GUEST_SHARED_DATA), 0xee, 0x4000);
+}
+
+static void scratch_is_copied_once(void)
+{
+	struct vm *vm = vm_create(scratch_guest, &(struct vm_options){ .legacy = true });
+
+	vm->vcpu[0].on_exit = overwrite;
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	ASSERT_EQ(carried, 0x4000);
+	vm_free(vm);
+}
+
 TESTS = {
+	CASE(request_is_copied_once),
+	CASE(scratch_is_copied_once),
 	SLOW_CASE(fields_flip_during_vmgexit, 200),
 	TESTS_END
 };
