@@ -378,22 +378,16 @@ void guest_ipis_and_nmis_at_random(unsigned long cpu)
 	end(cpu);
 }
 
-/*
- * The mistake that the original's change is about: with the EOI as it was, #VC
- * comes from kernel mode on the user's GS, each time that user mode is interrupted.
- */
-void guest_eoi_without_swapgs(unsigned long cpu)
+/* #VC on a user's GS: each time that user mode is interrupted, and only then. */
+static void meet_wrong_gs(u64 cpu, u64 vector)
 {
 	u64 i, to;
 
-	if (!cpu) {
-		fast_eoi = x2apic_eoi;
-		tolerate_wrong_gs = 1;
-	}
+	tolerate_wrong_gs = 1;
 	victims(cpu, user_loop);
 	for (i = 1; !cpu && i <= MODE_ROUNDS; i++) {
 		for (to = KERNEL; to <= USER; to++) {
-			x2apic_icr(to, VECTOR_PLAIN);
+			x2apic_icr(to, vector);
 			wait_plain(to, i);
 		}
 	}
@@ -403,4 +397,17 @@ void guest_eoi_without_swapgs(unsigned long cpu)
 		seen[USER].wrong_gs = 0;
 	}
 	end(cpu);
+}
+
+/* The mistake that the original's change is about: the EOI as it was. */
+void guest_eoi_without_swapgs(unsigned long cpu)
+{
+	fast_eoi = x2apic_eoi;
+	meet_wrong_gs(cpu, VECTOR_PLAIN);
+}
+
+/* And one that it leaves: with the right EOI, WBINVD meets the same. */
+void guest_wbinvd_without_swapgs(unsigned long cpu)
+{
+	meet_wrong_gs(cpu, VECTOR_WBINVD);
 }

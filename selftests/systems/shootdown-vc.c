@@ -149,25 +149,13 @@ static u64 rflags(void)
 	return v;
 }
 
-static bool vctrap(struct guest_regs *r)
+static void answer(struct guest_regs *r, u64 cpu)
 {
-	u64 cpu = this_cpu(), gs = rdmsr(MSR_GS_BASE), level;
+	union ghcb_page *g = guest_ghcb();
 	struct witness *w = &seen[cpu];
-	union ghcb_page *g;
+	u64 level;
 
-	if (gs != (u64)&guest_cpus[cpu]) {
-		w->wrong_gs++;
-		/* From here on the handler would use another CPU's data, or a user's. */
-		wrmsr(MSR_GS_BASE, (u64)&guest_cpus[cpu]);
-		if (!tolerate_wrong_gs)
-			guest_fail(__FILE__, __LINE__, "#VC on GS, at", gs, r->rip);
-	}
-	GUEST_ASSERT(!(rflags() & 0x200));
-	if (r->error != EXIT_CPUID && r->error != EXIT_MSR)
-		return guest_vc(r);
-	GUEST_ASSERT(r->error == EXIT_CPUID || !(r->cs & 3));
 	ghcb_register();
-	g = guest_ghcb();
 	w->vcs++;
 	level = w->vc_depth++;
 	GUEST_ASSERT(level < VC_LEVELS);
@@ -179,9 +167,28 @@ static bool vctrap(struct guest_regs *r)
 	if (level)
 		memcpy(g, &vc_saved[cpu][level], sizeof(*g));
 	w->vc_depth = level;
-	if (gs != (u64)&guest_cpus[cpu])
+}
+
+static bool vctrap(struct guest_regs *r)
+{
+	u64 cpu = this_cpu(), gs = rdmsr(MSR_GS_BASE), own = (u64)&guest_cpus[cpu];
+	bool handled = true;
+
+	if (gs != own) {
+		seen[cpu].wrong_gs++;
+		/* Left alone, the handler would take a user's data for its own. */
+		wrmsr(MSR_GS_BASE, own);
+		if (!tolerate_wrong_gs)
+			guest_fail(__FILE__, __LINE__, "#VC on GS, at", gs, r->rip);
+	}
+	GUEST_ASSERT(!(rflags() & 0x200));
+	if (r->error == EXIT_CPUID || (r->error == EXIT_MSR && !(r->cs & 3)))
+		answer(r, cpu);
+	else
+		handled = guest_vc(r);
+	if (gs != own)
 		wrmsr(MSR_GS_BASE, gs);
-	return true;
+	return handled;
 }
 
 /* --- NMI --------------------------------------------------------------------- */
@@ -260,4 +267,5 @@ void machine_setup_gates(void)
 	set_gate(VECTOR_INVLPG, ipi_invlpg, 0);
 	set_gate(VECTOR_INVLRANGE, ipi_invlrange, 0);
 	set_gate(VECTOR_PLAIN, ipi_plain, 0);
+	set_gate(VECTOR_WBINVD, ipi_wbinvd, 0);
 }

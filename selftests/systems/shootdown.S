@@ -90,7 +90,7 @@ x2apic_eoi_sev_es:
 	iretq
 	.endm
 
-	.globl	ipi_invltlb, ipi_invlpg, ipi_invlrange, ipi_plain
+	.globl	ipi_invltlb, ipi_invlpg, ipi_invlrange, ipi_plain, ipi_wbinvd
 	.balign	16
 ipi_invltlb:
 	call	*fast_eoi(%rip)
@@ -132,6 +132,14 @@ ipi_plain:
 	TELL	park_ipi, PLACE_IPI_ENTRY
 	call	*fast_eoi(%rip)
 	TELL	park_ipi, PLACE_IPI_ACKED
+	TELL	on_plain
+	iretq
+
+/* WBINVD is a #VC as well; here it is on the GS that was interrupted. */
+	.balign	16
+ipi_wbinvd:
+	call	*fast_eoi(%rip)
+	wbinvd
 	TELL	on_plain
 	iretq
 

@@ -441,6 +441,7 @@ GUEST_CASE(nmis_in_every_mode)
 GUEST_CASE(nmi_waits_for_nmi_complete)
 GUEST_CASE(ipis_and_nmis_at_random)
 GUEST_CASE(eoi_without_swapgs)
+GUEST_CASE(wbinvd_without_swapgs)
 
 TESTS = {
 	SLOW_CASE(ten_thousand_ipis_per_pair, 300),
@@ -452,5 +453,6 @@ TESTS = {
 	CASE(nmi_waits_for_nmi_complete),
 	SLOW_CASE(ipis_and_nmis_at_random, 120),
 	CASE(eoi_without_swapgs),
+	CASE(wbinvd_without_swapgs),
 	TESTS_END
 };

@@ -10,6 +10,7 @@
 #define VECTOR_INVLPG		0xf1
 #define VECTOR_INVLRANGE	0xf2
 #define VECTOR_PLAIN		0xf3	/* acknowledges, and may be parked */
+#define VECTOR_WBINVD		0xf4
 #define VECTOR_WAKE		0x40	/* through the slow entry */
 
 /* A segment whose limit is the CPU's number: known whatever GS is. */
@@ -45,7 +46,7 @@ static inline u64 this_cpu(void)
 
 /* --- shootdown.S ---------------------------------------------------------- */
 
-extern char ipi_invltlb[], ipi_invlpg[], ipi_invlrange[], ipi_plain[];
+extern char ipi_invltlb[], ipi_invlpg[], ipi_invlrange[], ipi_plain[], ipi_wbinvd[];
 extern char nmi_entry[], x2apic_eoi_sev_es[], x2apic_eoi[];
 extern void *volatile fast_eoi;		/* one of the two */
 extern volatile u64 tlb_shoot_wait, tlb_shoot_addr1, tlb_shoot_addr2;
@@ -122,6 +123,7 @@ void guest_nmis_in_every_mode(unsigned long cpu);
 void guest_nmi_waits_for_nmi_complete(unsigned long cpu);
 void guest_ipis_and_nmis_at_random(unsigned long cpu);
 void guest_eoi_without_swapgs(unsigned long cpu);
+void guest_wbinvd_without_swapgs(unsigned long cpu);
 #endif /* __ASSEMBLER__ */
 
 #endif /* SELFTESTS_SHOOTDOWN_H */
