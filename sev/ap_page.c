@@ -7,7 +7,6 @@
  * hypercall vcpu_op with Xen's numbers, by which the guest starts and stops
  * vCPUs. How a vCPU is stopped is in svm/power.c.
  */
-#include <linux/errno.h>
 #include <asm/processor-flags.h>
 
 #include <linux/sevm.h>
@@ -15,14 +14,18 @@
 #include "sev.h"
 #include "../svm/io.h"
 #include "../svm/power.h"
+#include "../svm/trace.h"
 #include "../svm/vcpu.h"
 #include "../svm/vmcb.h"
 
-/* Xen's public/xen.h and public/vcpu.h */
+/* Xen's public/xen.h, public/vcpu.h and public/errno.h */
 #define HC_VCPU_OP	24	/* no hypercall of KVM's */
 #define VCPUOP_UP	1
 #define VCPUOP_DOWN	2
 #define VCPUOP_IS_UP	3
+#define XEN_ENOENT	2
+#define XEN_EEXIST	17
+#define XEN_ENOSYS	38
 
 int sevm_ap_page_enable(struct sevm_vm *vm, const u64 *args)
 {
@@ -92,16 +95,19 @@ enum sevm_result sevm_ap_page_call(struct sevm_vcpu *vcpu, u32 op, u32 id)
 	bool last = false;
 	long result = 0;
 
-	if (!target) {
-		result = -ENOENT;
-	} else if (op == VCPUOP_UP) {
-		result = sevm_power_start(target) ? 0 : -EEXIST;
-	} else if (op == VCPUOP_DOWN) {
+	trace_sevm_ap_op(vcpu, op, id);
+	switch (target ? op : 0) {
+	case VCPUOP_UP:
+		result = sevm_power_start(target) ? 0 : -XEN_EEXIST;
+		break;
+	case VCPUOP_DOWN:
 		last = !sevm_power_stop(target);
-	} else if (op == VCPUOP_IS_UP) {
+		break;
+	case VCPUOP_IS_UP:
 		result = sevm_power_is_up(target);
-	} else {
-		result = -ENOSYS;
+		break;
+	default:
+		result = target ? -XEN_ENOSYS : -XEN_ENOENT;
 	}
 
 	sevm_ghcb_reply_set(vcpu, SEVM_GHCB_RAX, result);

@@ -83,6 +83,7 @@ void sevm_power_accept(struct sevm_vcpu *vcpu)
 		vcpu->vm->protect->sipi(vcpu, 0);
 		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
 	}
+	/* The state before the bit. */
 	smp_mb__before_atomic();
 	clear_bit(SEVM_POWER_WAKE, &vcpu->power);
 }
