@@ -231,9 +231,10 @@ static void echo_guest(unsigned long cpu)
 	static const int fields[] = { GHCB_RAX, GHCB_RBX, GHCB_RCX, GHCB_RDX };
 	union ghcb_page *g;
 	unsigned int i, k;
+	u32 r[4];
 
 	for (i = 0; i < 4; i++) {
-		cpuid(1, 0, (u32[4]){ });
+		cpuid(1, 0, r);		/* leaves other values there */
 		g = begin(0x89, 0, 0);
 		ghcb_set(g, fields[i], 0x1122334455667788);
 		vmgexit();
