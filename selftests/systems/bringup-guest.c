@@ -79,7 +79,11 @@ void page_want(u32 id, void (*fn)(unsigned long))
 	PAGE->efer = EFER_LME_LMA;
 	PAGE->gdtr.base = (u64)guest_gdt[0];
 	PAGE->gdtr.limit = sizeof(guest_gdt[0]) - 1;
-	PAGE->ds = PAGE->es = PAGE->fs = PAGE->gs = PAGE->ss = GUEST_DS;
+	PAGE->ds = GUEST_DS;
+	PAGE->es = GUEST_DS;
+	PAGE->fs = GUEST_DS;
+	PAGE->gs = GUEST_DS;
+	PAGE->ss = GUEST_DS;
 	PAGE->gs_base = (u64)&guest_cpus[id];
 	PAGE->cs = GUEST_CS;
 	PAGE->rip = (u64)guest_start;

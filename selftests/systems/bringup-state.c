@@ -296,7 +296,7 @@ static void table_guest(unsigned long cpu)
 		while (!REAL_COUNT[i])
 			cpu_relax();
 	}
-	/* Their holds are the OS's own now: INIT and SIPI go on to end them, and start nobody twice. */
+	/* Their holds are the OS's own now: INIT and SIPI end them, and start nobody twice. */
 	for (round = 0; round < 3; round++)
 		for (i = 1; i <= 3; i++) {
 			wait_down(i);
