@@ -33,7 +33,11 @@ static void set_real_mode(struct vcpu *vcpu, u64 ip)
 	struct kvm_sregs sregs;
 
 	ASSERT_OK(ioctl(vcpu->fd, KVM_GET_SREGS, &sregs));
-	sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.ss = data;
+	sregs.fs = data;
+	sregs.gs = data;
 	sregs.cs = data;
 	sregs.cs.type = 11;
 	sregs.cs.selector = WORK_PAGE >> 4;
@@ -51,7 +55,6 @@ static void set_real_mode(struct vcpu *vcpu, u64 ip)
 	ASSERT_OK(ioctl(vcpu->fd, KVM_SET_REGS, &regs));
 }
 
-/* Not yet running; the APs start at ip in the work page. */
 struct vm *ap_vm_create(void (*bsp)(unsigned long cpu), const struct world *want, u64 ip)
 {
 	struct vm *vm = vm_create(bsp, &(struct vm_options){

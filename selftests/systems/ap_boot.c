@@ -55,20 +55,23 @@ static void guest_alone_by_nae(void)
 
 static void guest_alone_by_msr(void)
 {
-	chain(&(struct world){ .aps = 7, .boots = 10, .generations = 10, .unwatched = 1,
-			       .msr = 1, .broadcast = 1 });
+	chain(&(struct world){
+		.aps = 7, .boots = 10, .generations = 10, .unwatched = 1, .msr = 1, .broadcast = 1,
+	});
 }
 
 static void sixty_four_vcpus_by_nae(void)
 {
-	chain(&(struct world){ .aps = GUEST_MAX_VCPUS - 1, .boots = 2, .generations = 2,
-			       .idle = 1, .broadcast = 1 });
+	chain(&(struct world){
+		.aps = GUEST_MAX_VCPUS - 1, .boots = 2, .generations = 2, .idle = 1, .broadcast = 1,
+	});
 }
 
 static void sixty_four_vcpus_by_msr(void)
 {
-	chain(&(struct world){ .aps = GUEST_MAX_VCPUS - 1, .boots = 2, .generations = 2,
-			       .idle = 1, .msr = 1 });
+	chain(&(struct world){
+		.aps = GUEST_MAX_VCPUS - 1, .boots = 2, .generations = 2, .idle = 1, .msr = 1,
+	});
 }
 
 /* ---- Each part of INIT-SIPI-SIPI, in each state ---- */

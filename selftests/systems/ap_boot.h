@@ -40,7 +40,7 @@
 
 /* How to leave for real mode */
 #define LEAVE_NOW	0	/* hold not at all */
-#define LEAVE_NAE	1	/* one VMGEXIT with the GHCB that is there, and no look at the answer */
+#define LEAVE_NAE	1	/* one VMGEXIT, with the GHCB as it is; no look at the answer */
 #define LEAVE_MSR	2	/* until the answer says that it was a SIPI */
 
 /* Selectors: GUEST_CS and GUEST_DS are as everywhere. */
