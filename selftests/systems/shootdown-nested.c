@@ -97,15 +97,20 @@ static void wait_nmis(u64 cpu, u64 n)
 	GUEST_ASSERT_EQ(seen[cpu].nmis, n);
 }
 
-/* Long enough for what must not come to come. */
-static void linger(void)
+/*
+ * Long enough for what must not come to come: the CPU has gone on, parked or not.
+ * One that halts does not; it would have been woken by then.
+ */
+static void linger(u64 cpu)
 {
+	u64 before = knobs[cpu].spins + seen[cpu].vcs + users[cpu].loops;
+	bool runs = cpu != OTHER || (knobs[cpu].parked && !knobs[cpu].done);
 	unsigned int i;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 20; i++)
 		(void)x2apic_read(APIC_ID);
+	while (runs && knobs[cpu].spins + seen[cpu].vcs + users[cpu].loops < before + 200)
 		cpu_relax();
-	}
 }
 
 /* --- the places ----------------------------------------------------------------- */
@@ -166,7 +171,7 @@ static void send_ipi(u64 cpu, const struct spot *s)
 		wait_plain(cpu, before + 1);
 		GUEST_ASSERT_EQ(seen[cpu].plain_depth, 1);
 	} else {
-		linger();
+		linger(cpu);
 		GUEST_ASSERT_EQ(seen[cpu].plain, before);
 	}
 	release(cpu);
@@ -187,7 +192,6 @@ void guest_ipis_in_vc(unsigned long cpu)
 		}
 	}
 	if (!cpu) {
-		linger();
 		GUEST_ASSERT_EQ(seen[KERNEL].vc_depth_max, 2);
 		GUEST_ASSERT_EQ(seen[USER].vc_depth_max, 2);
 		GUEST_ASSERT(seen[USER].plain_in_user);
@@ -229,7 +233,8 @@ void guest_nmis_in_vc(unsigned long cpu)
 		}
 	}
 	if (!cpu) {
-		linger();
+		linger(KERNEL);
+		linger(USER);
 		GUEST_ASSERT_EQ(seen[KERNEL].nmis, 2 * SPOTS * SPOT_ROUNDS);
 		GUEST_ASSERT_EQ(seen[USER].nmis, 2 * SPOTS * SPOT_ROUNDS);
 		/* The NMI handler's own #VC, on top of one or of an EOI's */
@@ -299,7 +304,8 @@ void guest_nmis_in_every_mode(unsigned long cpu)
 		}
 	}
 	if (!cpu) {
-		linger();
+		for (to = KERNEL; to <= OTHER; to++)
+			linger(to);
 		for (to = KERNEL; to <= OTHER; to++)
 			GUEST_ASSERT_EQ(seen[to].nmis, MODE_ROUNDS);
 		GUEST_ASSERT_EQ(seen[KERNEL].nmis_in_user, 0);
@@ -325,12 +331,12 @@ void guest_nmi_waits_for_nmi_complete(unsigned long cpu)
 			wait_parked(to);
 			x2apic_icr(to, ICR_NMI);
 			x2apic_icr(to, ICR_NMI);
-			linger();
+			linger(to);
 			GUEST_ASSERT_EQ(seen[to].nmis, n);
 			GUEST_ASSERT_EQ(seen[to].nmi_depth, 1);
 			release(to);
 			wait_nmis(to, n + 2);
-			linger();
+			linger(to);
 			GUEST_ASSERT_EQ(seen[to].nmis, n + 2);
 		}
 		n += 2;
@@ -367,8 +373,8 @@ void guest_ipis_and_nmis_at_random(unsigned long cpu)
 	else
 		barrier(2, 2);
 	if (!cpu) {
-		linger();
 		for (to = KERNEL; to <= USER; to++) {
+			linger(to);
 			GUEST_ASSERT_EQ(seen[to].plain, RANDOM_ROUNDS);
 			GUEST_ASSERT_EQ(seen[to].nmis, RANDOM_ROUNDS);
 		}

@@ -74,8 +74,10 @@ static void park(u64 place, u64 what)
 		if (k->window)
 			sti();
 		k->parked = 1;
-		while (!k->go)
+		while (!k->go) {
+			k->spins++;
 			cpu_relax();
+		}
 		if (k->window)
 			cli();
 		break;

@@ -71,7 +71,7 @@ struct knob {
 	volatile u64 place, what;	/* armed while place is set; once */
 	volatile u64 action;
 	volatile u64 window;		/* with interrupts on */
-	volatile u64 parked, go;
+	volatile u64 parked, go, spins;
 	volatile u64 done;
 };
 
