@@ -291,7 +291,7 @@ static void no_size_is_done_at_once(void)
 	ASSERT_EQ(nr_written, 0);
 }
 
-/* 64 KiB of a version 1 guest's memory, and no byte more. */
+/* 64 KiB of a version 1 guest's memory, and no element more. */
 static void large_guest(unsigned long cpu)
 {
 	u8 *buffer = (u8 *)GUEST_SHARED_DATA;
@@ -300,6 +300,9 @@ static void large_guest(unsigned long cpu)
 
 	for (i = 0; guest_arg(0) && i < 0x10000; i += 0x1000)
 		buffer[i] = 1;
+	ghcb_set(g, GHCB_SCRATCH, (u64)buffer);
+	refused(3);
+	begin(INFO(2, 1, 1) | 8, 0x8001);
 	ghcb_set(g, GHCB_SCRATCH, (u64)buffer);
 	refused(3);
 	begin(INFO(1, 1, 1) | 8, 0x10000);
