@@ -465,6 +465,10 @@ void locore_main(u64 order)
 		locore_omit_xcr0 = true;
 		cpuid(0xd, 0, r);
 		break;
+	case ORDER_LATE_NO_RAX:
+		locore_omit_rax = true;
+		wrmsr(0x250, 0);
+		break;
 	case ORDER_COUNT:
 		count_part();
 		guest_done();

@@ -36,7 +36,7 @@ struct request {
 };
 
 uint64_t locore_vcs, locore_last_vc;
-bool locore_omit_xcr0;
+bool locore_omit_xcr0, locore_omit_rax;	/* mistakes, to see them refused */
 
 static union ghcb_page *const ghcb = (union ghcb_page *)LOCORE_GHCB;
 
@@ -166,7 +166,7 @@ static enum locore_verdict vc_msr(struct locore_frame *f, u64 *vector)
 		unexpected(f);
 	if (p[1] == 0x30) {
 		r.info1 = 1;
-		r.give = RAX | RCX | RDX;
+		r.give = (locore_omit_rax ? 0 : RAX) | RCX | RDX;
 		r.take = 0;
 	}
 	return ask_plain(f, &r, 2, vector);

@@ -224,9 +224,8 @@ early_rdmsr:
 early_vmmcall:
 	vmmcall
 early_survived:
-	hlt
-	jmp	early_survived
-
+	movl	$TERMINATION(SET_OURS, OURS_SURVIVED), %edi
+	jmp	terminate32
 bad_version:
 	movl	$TERMINATION(SET_GENERAL, GENERAL_VERSION), %edi
 	jmp	terminate32

@@ -367,8 +367,10 @@ static void unexpected_late_vc_terminates(void)
 	terminates(ORDER_LATE_WBINVD, 0, NULL, TERMINATION(SET_VC, 0x89));
 }
 
+/* With registers to come back, and with none: where only the error tells. */
 static void refused_request_terminates(void)
 {
+	terminates(ORDER_LATE_NO_RAX, 0, NULL, TERMINATION(SET_GENERAL, GENERAL_REQUEST));
 	terminates(ORDER_LATE_NO_XCR0, 0, NULL, TERMINATION(SET_GENERAL, GENERAL_REQUEST));
 }
 

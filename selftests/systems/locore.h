@@ -16,7 +16,8 @@
 #define ORDER_VERSION_2		6	/* be content with no older protocol */
 #define ORDER_LATE_WBINVD	7	/* a #VC that the full handler doesn't know */
 #define ORDER_LATE_NO_XCR0	8	/* CPUID 0xD without XCR0: the host refuses */
-#define ORDER_COUNT		9	/* VMGEXITs and VMMCALLs, for the host to count */
+#define ORDER_LATE_NO_RAX	9	/* WRMSR without EAX: so it does */
+#define ORDER_COUNT		10	/* VMGEXITs and VMMCALLs, for the host to count */
 
 /* Reason sets and codes of the guest's termination requests. */
 #define SET_GENERAL		0
@@ -25,6 +26,7 @@
 #define SET_OURS		3
 #define OURS_NO_SEV		1	/* CPUID knows no SEV-ES */
 #define OURS_CBIT		2	/* CPUID and SEV_INFO differ on the C-bit */
+#define OURS_SURVIVED		3	/* what had to be a #VC was none */
 #define SET_VC			4	/* unexpected #VC: its code's low byte */
 
 #define TERMINATION(set, code)	(0x100 | (set) << 12 | (code) << 16)
@@ -91,7 +93,7 @@ void locore_trap(struct locore_frame *frame);
 /* locore-vc.c */
 enum locore_verdict { VC_DONE, VC_REFUSED, VC_RAISE };
 extern uint64_t locore_vcs, locore_last_vc;
-extern bool locore_omit_xcr0;
+extern bool locore_omit_xcr0, locore_omit_rax;
 /* VC_RAISE: *vector is what the host wants raised instead. */
 enum locore_verdict locore_vc(struct locore_frame *frame, uint64_t *vector);
 
