@@ -69,8 +69,10 @@ int sevm_ipi_accept(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 		return 1;
 	case SEVM_DELIVER_STARTUP:
 		trace_sevm_apic_signal(vcpu, src, msg->delivery, msg->vector);
-		if (sevm_power_stopped(vcpu))
+		if (sevm_power_stopped(vcpu)) {
+			trace_sevm_ap(vcpu, "drops a SIPI");
 			return 1;
+		}
 		WRITE_ONCE(vcpu->sipi_vector, msg->vector);
 		/* The vector before the bit. */
 		smp_mb__before_atomic();
