@@ -5,7 +5,8 @@
  * The page goes, page aligned, below 1 MiB. Each AP's VMSA is the reset state
  * with CS.base = the page, IP = AP_ENTRY, EBX = a GHCB page prepared by bsp.S
  * for this AP alone, or 0. The first SIPI starts it here; its vector is not
- * used. Real mode has no paging, so every access is to private memory.
+ * used. With the bring-up page (ap_page.h) bsp.S starts it here, in the same
+ * state. Real mode has no paging, so every access is to private memory.
  *
  * Linux writes the table before it sends a SIPI, and never comes back here:
  * its offline CPUs are held inside Linux. A SIPI that finds the table empty
@@ -25,8 +26,10 @@ sevm_firmware_ap:
 	.word	0			/* AP_TABLE_IP */
 	.word	0			/* AP_TABLE_CS */
 	.word	0			/* AP_VERSION */
+	.word	0			/* AP_PARKED */
 	.org	sevm_firmware_ap + AP_ENTRY
 
+	lock incw %cs:AP_PARKED
 check:
 	cmpl	$0, %cs:AP_TABLE_IP
 	jne	go

@@ -13,11 +13,6 @@
 #define APS_STARTED	0x8ff0		/* counted by the APs */
 #define AP_CODE		0x8000
 
-#define GHCB_RAX	0x1f8
-#define GHCB_RCX	0x308
-#define GHCB_RDX	0x310
-#define NAE_IOIO	0x7b
-#define NAE_MSR		0x7c
 #define MSR_APICBASE	0x1b
 #define MSR_X2APIC_ICR	0x830
 #define ICR_INIT	0x4500
@@ -59,13 +54,13 @@
 	jne	end
 	xor	%esi, %esi
 
-end:	movq	$NAE_IOIO, GHCB_SW_EXITCODE(%rbx)
+end:	movq	$GHCB_NAE_IOIO, GHCB_SW_EXITCODE(%rbx)
 	movq	$(EXIT_PORT << 16 | IOIO_OUT8), GHCB_SW_EXITINFO1(%rbx)
 	movq	$0, GHCB_SW_EXITINFO2(%rbx)
 	movzbl	%sil, %eax
 	mov	%rax, GHCB_RAX(%rbx)
 	movb	$GHCB_VALID_EXIT_BITS, GHCB_VALID_EXIT(%rbx)
-	movb	$0x80, 0x3f7(%rbx)	/* RAX */
+	movb	$GHCB_VALID_RAX_BIT, GHCB_VALID_RAX(%rbx)
 	VMGEXIT
 	jmp	end
 
@@ -106,15 +101,15 @@ pause:
 
 /* ECX, EDX:EAX */
 write_msr:
-	movq	$NAE_MSR, GHCB_SW_EXITCODE(%rbx)
+	movq	$GHCB_NAE_MSR, GHCB_SW_EXITCODE(%rbx)
 	movq	$1, GHCB_SW_EXITINFO1(%rbx)
 	movq	$0, GHCB_SW_EXITINFO2(%rbx)
 	mov	%rcx, GHCB_RCX(%rbx)
 	mov	%rax, GHCB_RAX(%rbx)
 	mov	%rdx, GHCB_RDX(%rbx)
 	movb	$GHCB_VALID_EXIT_BITS, GHCB_VALID_EXIT(%rbx)
-	movb	$0x80, 0x3f7(%rbx)	/* RAX */
-	movb	$0x06, 0x3fc(%rbx)	/* RCX, RDX */
+	movb	$GHCB_VALID_RAX_BIT, GHCB_VALID_RAX(%rbx)
+	movb	$GHCB_VALID_CD_BITS, GHCB_VALID_CD(%rbx)
 	VMGEXIT
 	ret
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "../firmware/ap_page.h"
 #include "../firmware/firmware.h"
 #include "sevm-run.h"
 
@@ -136,9 +137,12 @@ static void place_firmware(struct vm *vm)
 {
 	size_t bsp = sevm_firmware_bsp_end - sevm_firmware_bsp;
 	size_t ap = sevm_firmware_ap_end - sevm_firmware_ap;
+	size_t page = sevm_firmware_ap_page_end - sevm_firmware_ap_page;
 
 	memcpy(vm_piece(vm, GPA_BSP_STUB, bsp), sevm_firmware_bsp, bsp);
 	memcpy(vm_piece(vm, GPA_AP_PAGE, ap), sevm_firmware_ap, ap);
+	if (vm->opt->ap_page)
+		memcpy(vm_piece(vm, GPA_BRINGUP_PAGE, page), sevm_firmware_ap_page, page);
 }
 
 void launch_guest(struct vm *vm)

@@ -25,6 +25,9 @@ static const char usage[] =
 "  --plain               not one\n"
 "  --policy P            of the SEV-ES launch (default 0x5: ES, no debugging)\n"
 "  --ghcb-version N      newest GHCB protocol to offer, 1 or 2\n"
+"  --ap-bringup jump-table|page  how the first vCPU starts the others: INIT-SIPI and\n"
+"                        the AP jump table (the default), or the bring-up page\n"
+"                        (docs/ap-bringup.md; sevm only)\n"
 "  --irqchip kernel|split  where the IOAPIC is (default: in the kernel, but for a\n"
 "                        plain guest on sevm, which could not reach it there)\n"
 "  --huge-pages          ask for transparent huge pages\n"
@@ -112,7 +115,7 @@ static uint64_t memory_size(const char *text)
 
 enum {
 	OPT_DEVICE = 256, OPT_CPUS, OPT_MEMORY, OPT_PROTECTED, OPT_PLAIN, OPT_POLICY,
-	OPT_GHCB, OPT_IRQCHIP, OPT_HUGE, OPT_KERNEL, OPT_INITRD, OPT_APPEND,
+	OPT_GHCB, OPT_AP_BRINGUP, OPT_IRQCHIP, OPT_HUGE, OPT_KERNEL, OPT_INITRD, OPT_APPEND,
 	OPT_STATS, OPT_TIMELINE, OPT_TIMEOUT
 };
 
@@ -124,6 +127,7 @@ static const struct option longopts[] = {
 	{ "plain", no_argument, NULL, OPT_PLAIN },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "ghcb-version", required_argument, NULL, OPT_GHCB },
+	{ "ap-bringup", required_argument, NULL, OPT_AP_BRINGUP },
 	{ "irqchip", required_argument, NULL, OPT_IRQCHIP },
 	{ "huge-pages", no_argument, NULL, OPT_HUGE },
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
@@ -167,6 +171,11 @@ static void parse(struct options *opt, int argc, char **argv)
 			break;
 		case OPT_GHCB:
 			opt->ghcb_version = parse_number("ghcb-version", optarg, 1, 2);
+			break;
+		case OPT_AP_BRINGUP:
+			if (strcmp(optarg, "page") && strcmp(optarg, "jump-table"))
+				die(EXIT_USAGE, "--ap-bringup: jump-table or page");
+			opt->ap_page = *optarg == 'p';
 			break;
 		case OPT_IRQCHIP:
 			if (strcmp(optarg, "kernel") && strcmp(optarg, "split"))
@@ -212,6 +221,8 @@ static void parse(struct options *opt, int argc, char **argv)
 		die(EXIT_USAGE, "--initrd and --append go with --kernel");
 	if (opt->ghcb_version && !opt->protected)
 		die(EXIT_USAGE, "--ghcb-version goes with --protected");
+	if (opt->ap_page && !opt->protected)
+		die(EXIT_USAGE, "--ap-bringup page goes with --protected");
 }
 
 /* The vCPU threads inherit this: signals are for the main thread to read. */

@@ -78,6 +78,7 @@ static void end_terminated(struct vm *vm, uint64_t value)
 	static const char *const firmware[] = {
 		[FW_TERM_PROTOCOL] = "AP-park firmware: no GHCB protocol version in common",
 		[FW_TERM_JUMP_TABLE] = "AP-park firmware: the AP jump table was refused",
+		[FW_TERM_AP_PAGE] = "AP-park firmware: an AP did not come up by the bring-up page",
 	};
 	unsigned int set = value >> 12 & 0xf, code = value >> 16 & 0xff;
 	const char *text = "";

@@ -36,6 +36,7 @@ struct options {
 	uint32_t policy;
 	unsigned int ghcb_version;	/* 0: the hypervisor's choice */
 	enum { IRQCHIP_AUTO, IRQCHIP_KERNEL, IRQCHIP_SPLIT } irqchip;
+	bool ap_page;			/* --ap-bringup page */
 	bool huge_pages;
 	bool stats;
 	unsigned int timeout;		/* seconds; 0: none */
@@ -66,6 +67,7 @@ struct options {
 #define GPA_LOW_END	0xa0000ULL
 #define GPA_ACPI	0xe0000ULL
 #define GPA_ACPI_END	0xf0000ULL
+#define GPA_BRINGUP_PAGE 0xf0000ULL	/* with --ap-bringup page */
 #define GPA_PAYLOAD	0x100000ULL
 #define GPA_HOLE	(3 * GiB)	/* of RAM, up to 4 GiB */
 

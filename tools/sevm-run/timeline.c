@@ -28,10 +28,11 @@ static FILE *text_file, *svg_file;
 const char *const lane_state_names[LANE_STATES] = {
 	[LANE_UNKNOWN] = "unknown",
 	[LANE_IDLE] = "not started",
+	[LANE_STOPPED] = "stopped",
 	[LANE_RUNS] = "runs",
 	[LANE_WAITS] = "waits for SIPI",
-	[LANE_HELD_NAE] = "held, by NAE event",
-	[LANE_HELD_MSR] = "held, by MSR request",
+	[LANE_HELD_NAE] = "held by NAE",
+	[LANE_HELD_MSR] = "held by MSR",
 };
 
 /* sevm_ap's words (svm/trace.h). */
@@ -49,6 +50,8 @@ static const struct {
 	{ "INIT: stays held", LANE_SAME },
 	{ "INIT: runs on", LANE_SAME },
 	{ "drops a SIPI", LANE_SAME },
+	{ "started", LANE_RUNS },
+	{ "stopped", LANE_STOPPED },
 };
 
 static struct event *add(struct timeline *t, uint64_t us, enum event_kind kind, unsigned int cpu)
@@ -122,6 +125,24 @@ static void take_signal(struct timeline *t, const struct trace_line *line)
 		strcpy(e->text, "INIT");
 }
 
+static void take_op(struct timeline *t, const struct trace_line *line)
+{
+	unsigned int id, target;
+	struct event *e;
+	char name[8];
+
+	if (sscanf(line->text, "vcpu %u %7s vcpu %u", &id, name, &target) != 3 ||
+	    target >= t->cpus || (strcmp(name, "up") && strcmp(name, "down"))) {
+		t->unknown++;
+		return;
+	}
+	e = add(t, line->us, *name == 'u' ? EVENT_UP : EVENT_DOWN, id);
+	if (!e)
+		return;
+	e->peer = target;
+	snprintf(e->text, sizeof(e->text), "VCPUOP_%s", name);
+}
+
 static void take_table(struct timeline *t, const struct trace_line *line)
 {
 	unsigned long long gpa;
@@ -148,6 +169,7 @@ static const struct {
 	void (*take)(struct timeline *t, const struct trace_line *line);
 } takers[] = {
 	{ "sevm_ap", take_ap },
+	{ "sevm_ap_op", take_op },
 	{ "sevm_ap_table", take_table },
 	{ "sevm_apic_signal", take_signal },
 };
@@ -183,7 +205,7 @@ static void print_event(const struct event *e, FILE *out)
 static void print_start(enum lane_state state, int starter, uint64_t us, FILE *out)
 {
 	if (starter == NOBODY)
-		fputs(state == LANE_IDLE ? "never started" : "not started by anyone", out);
+		fputs(state == LANE_IDLE || state == LANE_STOPPED ? "never started" : "not started by anyone", out);
 	else if (starter < 0)
 		fputs("started from outside", out);
 	else
@@ -286,6 +308,7 @@ void timeline_open(struct vm *vm)
 void timeline_start(struct vm *vm)
 {
 	timeline.cpus = vm->opt->cpus;
+	timeline.page = vm->opt->ap_page;
 	timeline.start = now_us();
 	if (text_file || svg_file)
 		strcpy(add(&timeline, timeline.start, EVENT_STATE, 0)->text, "starts");

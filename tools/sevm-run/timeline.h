@@ -24,6 +24,7 @@ uint64_t trace_read(void (*take)(void *arg, const struct trace_line *line), void
 enum lane_state {
 	LANE_UNKNOWN,			/* the events that say it are lost */
 	LANE_IDLE,			/* not started yet */
+	LANE_STOPPED,			/* by the hypercall vcpu_op, or not started by it yet */
 	LANE_RUNS,			/* may run; that it is in HLT is not told */
 	LANE_WAITS,			/* took an INIT, waits for SIPI */
 	LANE_HELD_NAE,
@@ -37,6 +38,8 @@ enum event_kind {
 	EVENT_MARK,			/* `cpu` did something for all */
 	EVENT_INIT,			/* the rest: from `cpu`, -1: no vCPU, to `peer` */
 	EVENT_SIPI,
+	EVENT_UP,			/* vcpu_op */
+	EVENT_DOWN,
 	EVENT_KINDS,
 };
 
@@ -51,6 +54,7 @@ struct event {
 
 struct timeline {
 	unsigned int cpus;
+	bool page;			/* --ap-bringup page */
 	struct event *event;		/* in the order of time */
 	size_t count, room;
 	uint64_t start, end;		/* us */
@@ -65,7 +69,7 @@ extern const char *const lane_state_names[LANE_STATES];
 
 static inline enum lane_state timeline_first_state(const struct timeline *t)
 {
-	return t->lost ? LANE_UNKNOWN : LANE_IDLE;
+	return t->lost ? LANE_UNKNOWN : t->page ? LANE_STOPPED : LANE_IDLE;
 }
 
 static inline bool lane_held(enum lane_state state)

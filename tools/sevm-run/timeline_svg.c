@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * timeline_svg.c - the timeline as a picture: a lane for each vCPU, an arrow for
- * each INIT and SIPI.
+ * each INIT, SIPI and vcpu_op.
  *
  * Time goes to the right, in scale, but long times in which nothing happens are
- * cut out. What would fall on the same pixels is drawn once and counted, so the
- * size of the file has a bound. Plain SVG 1.1: no script, no style sheet, no font.
+ * cut out. What would fall on the same pixels is drawn once and counted, coarser
+ * where there is much, so the size of the file has a bound. Plain SVG 1.1: no script, no style sheet, no font.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,12 +16,13 @@
 
 #define WIDTH		1200
 #define LEFT		84		/* the lanes' names */
-#define RIGHT		24
+#define RIGHT		36
 #define TOP_MARGIN	74		/* title, legend, what was cut out */
 #define PLOT		(WIDTH - LEFT - RIGHT)
 #define MAX_CUTS	8
 #define CUT_WIDTH	40
 #define CUT_PAD		16		/* on both sides of a cut */
+#define MANY		2000		/* events: from here on it is coarser */
 #define TICK_ROOM	58		/* for a number below the axis */
 
 static const struct {
@@ -30,6 +31,7 @@ static const struct {
 } state_look[LANE_STATES] = {
 	[LANE_UNKNOWN] = { "#ffffff", 0.3 },
 	[LANE_IDLE] = { "#d9d9d9", 0.12 },
+	[LANE_STOPPED] = { "#b5bcc4", 0.2 },
 	[LANE_RUNS] = { "#8fd19e", 0.5 },
 	[LANE_WAITS] = { "#ffe27a", 0.5 },
 	[LANE_HELD_NAE] = { "#f2a65a", 0.5 },
@@ -44,6 +46,8 @@ static const struct {
 } arrow_look[EVENT_KINDS] = {
 	[EVENT_INIT] = { "INIT", "#c0392b", "4 2", -1.5 },
 	[EVENT_SIPI] = { "SIPI", "#1f5fa8", "none", 1.5 },
+	[EVENT_UP] = { "VCPUOP_up", "#1b7f4d", "none", 0 },
+	[EVENT_DOWN] = { "VCPUOP_down", "#7d3c98", "4 2", 0 },
 };
 
 /* A stretch of time in scale, and the cut behind it. */
@@ -59,6 +63,7 @@ struct picture {
 	unsigned int stretches;
 	double scale;			/* pixels for a microsecond */
 	double lane;			/* height */
+	int *column;			/* of each event */
 };
 
 static uint64_t time_of(const struct timeline *t, size_t i)
@@ -188,24 +193,22 @@ static void lane(const struct picture *p, int cpu)
 
 /* ---- Arrows and marks ---- */
 
-static bool same_place(const struct picture *p, const struct event *a, const struct event *b)
+static bool same(const struct event *a, const struct event *b)
 {
-	return a->kind == b->kind && a->cpu == b->cpu && a->peer == b->peer &&
-	       (int)x_of(p, a->us) == (int)x_of(p, b->us);
+	return a->kind == b->kind && a->cpu == b->cpu && a->peer == b->peer;
 }
 
 /* How many are there? 0: drawn already. The list is in order: only neighbours matter. */
 static size_t count_here(const struct picture *p, size_t i)
 {
-	const struct timeline *t = p->t;
-	const struct event *e = &t->event[i];
+	const struct event *e = p->t->event;
 	size_t n, count = 1;
 
-	for (n = i; n-- && (int)x_of(p, t->event[n].us) == (int)x_of(p, e->us);)
-		if (same_place(p, &t->event[n], e))
+	for (n = i; n-- && p->column[n] == p->column[i];)
+		if (same(&e[n], &e[i]))
 			return 0;
-	for (n = i + 1; n < t->count && (int)x_of(p, t->event[n].us) == (int)x_of(p, e->us); n++)
-		count += same_place(p, &t->event[n], e);
+	for (n = i + 1; n < p->t->count && p->column[n] == p->column[i]; n++)
+		count += same(&e[n], &e[i]);
 	return count;
 }
 
@@ -349,7 +352,7 @@ static void axis(const struct picture *p, double bottom)
 			cut(p, i, bottom);
 	}
 	fprintf(p->out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-size=\"11\">ms</text>\n",
-		LEFT - 10, bottom + 18);
+		LEFT - 24, bottom + 18);
 }
 
 /* What is there, and no more. The result is where the next one goes. */
@@ -399,6 +402,19 @@ static void legend(const struct picture *p)
 	}
 }
 
+static void columns(struct picture *p)
+{
+	const struct timeline *t = p->t;
+	int width = t->count < MANY ? 1 : 12;
+	size_t i;
+
+	p->column = calloc(t->count + 1, sizeof(*p->column));
+	if (!p->column)
+		die(EXIT_HOST, "no memory for the timeline");
+	for (i = 0; i < t->count; i++)
+		p->column[i] = (int)x_of(p, t->event[i].us) / width;
+}
+
 void timeline_svg(const struct timeline *t, FILE *out)
 {
 	struct picture p = {
@@ -409,6 +425,7 @@ void timeline_svg(const struct timeline *t, FILE *out)
 	unsigned int i;
 
 	make_axis(&p);
+	columns(&p);
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" "
 		"viewBox=\"0 0 %d %.0f\" font-family=\"sans-serif\" font-size=\"12\">\n",
 		WIDTH, bottom + 30, WIDTH, bottom + 30);
@@ -429,4 +446,5 @@ void timeline_svg(const struct timeline *t, FILE *out)
 	signals(&p);
 	axis(&p, bottom);
 	fputs("</svg>\n", out);
+	free(p.column);
 }

@@ -24,12 +24,13 @@
 #define BUFFER_KB	"512"		/* for each CPU of the host */
 #define LINE_MAX_SIZE	512
 
-/* INIT is 5, SIPI is 6: the NMIs are not shown. */
+/* INIT is 5, SIPI is 6: the NMIs are not shown. Nor is is_up: a guest may poll. */
 static const struct {
 	const char *event;
 	const char *filter;
 } wanted[] = {
 	{ "sevm_ap", NULL },
+	{ "sevm_ap_op", "op == 1 || op == 2" },
 	{ "sevm_ap_table", NULL },
 	{ "sevm_apic_signal", "delivery >= 5" },
 };

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../firmware/ap_page.h"
 #include "../firmware/firmware.h"
 #include "sevm-run.h"
 
@@ -65,6 +66,20 @@ static void create_memory(struct vm *vm)
 		    strerror(errno));
 }
 
+/* From here on vCPUs, but for the first, are created stopped. */
+static void enable_ap_page(struct vm *vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = SEVM_CAP_AP_PAGE, .args = { GPA_BRINGUP_PAGE, AP_PAGE_PROTOCOL },
+	};
+
+	if (ioctl(vm->dev, KVM_CHECK_EXTENSION, SEVM_CAP_AP_PAGE) < AP_PAGE_PROTOCOL)
+		die(EXIT_HOST, "%s has no AP bring-up page: no --ap-bringup page",
+		    vm->opt->device);
+	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap))
+		die(EXIT_HOST, "KVM_ENABLE_CAP of the AP bring-up page: %s", strerror(errno));
+}
+
 void vm_create(struct vm *vm, const struct options *opt)
 {
 	unsigned long type = KVM_X86_DEFAULT_VM;
@@ -111,6 +126,8 @@ void vm_create(struct vm *vm, const struct options *opt)
 		die(EXIT_HOST, "KVM_SET_TSS_ADDR: %s", strerror(errno));
 	irq_init(vm);
 	create_memory(vm);
+	if (opt->ap_page)
+		enable_ap_page(vm);
 }
 
 void vm_create_vcpus(struct vm *vm)
@@ -263,6 +280,11 @@ static void set_bsp(struct vm *vm, struct vcpu *vcpu, uint64_t rip)
 		regs->r11 = vm_first_ghcb(vm);
 		regs->r12 = vm->opt->cpus - 1;
 	}
+	/* Linux's APs are parked by the stub; a payload has them as they are. */
+	if (vm->opt->ap_page) {
+		regs->rbp = GPA_BRINGUP_PAGE;
+		regs->r14 = vm->opt->kernel ? GPA_BRINGUP_PAGE : 0;
+	}
 }
 
 /* The reset state, except that the first SIPI starts it in the AP page. */
@@ -272,6 +294,40 @@ static void set_protected_ap(struct vm *vm, struct vcpu *vcpu)
 	vcpu->sregs.cs.selector = GPA_AP_PAGE >> 4;
 	vcpu->regs.rip = AP_ENTRY;
 	vcpu->regs.rbx = vm_first_ghcb(vm) + (vcpu->id - 1) * PAGE_SIZE;
+}
+
+/*
+ * What docs/ap-bringup.md says of an AP at its launch. The hypervisor made it so;
+ * it is written down here for the measurement, not set.
+ */
+static void expect_page_ap(struct vcpu *vcpu)
+{
+	struct kvm_segment data = {
+		.limit = 0xffffffff, .selector = AP_PAGE_DATA32, .type = 3,
+		.present = 1, .s = 1, .db = 1, .g = 1,
+	};
+	struct kvm_sregs *sregs = &vcpu->sregs;
+
+	sregs->cs = data;
+	sregs->cs.selector = AP_PAGE_CODE32;
+	sregs->cs.type = 11;
+	sregs->ds = data;
+	sregs->es = data;
+	sregs->fs = data;
+	sregs->gs = data;
+	sregs->ss = data;
+	sregs->tr = (struct kvm_segment){ .limit = 0x67, .type = 11, .present = 1 };
+	sregs->ldt = (struct kvm_segment){ .unusable = 1 };
+	sregs->gdt = (struct kvm_dtable){ 0 };
+	sregs->idt = (struct kvm_dtable){ 0 };
+	sregs->cr0 = CR0_PE | CR0_ET;
+	sregs->cr3 = 0;
+	sregs->cr4 = 0;
+	sregs->efer = 0;
+	vcpu->regs = (struct kvm_regs){
+		.rip = GPA_BRINGUP_PAGE + AP_PAGE_ENTRY, .rflags = 2,
+		.rbx = GPA_BRINGUP_PAGE, .rsi = vcpu->id,
+	};
 }
 
 /* The first state of all vCPUs. A plain guest's APs wait for SIPI as they are. */
@@ -289,6 +345,11 @@ void vm_set_vcpus(struct vm *vm, uint64_t rip)
 		/* Without an emulator a plain guest cannot use an APIC in xAPIC mode. */
 		if (!vm->opt->protected)
 			vcpu->sregs.apic_base |= APICBASE_X2APIC;
+		if (i && vm->opt->ap_page) {
+			expect_page_ap(vcpu);
+			set_msrs(vcpu);
+			continue;
+		}
 		if (!i) {
 			memset(&vcpu->regs, 0, sizeof(vcpu->regs));
 			set_bsp(vm, vcpu, rip);
