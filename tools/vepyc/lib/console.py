@@ -7,7 +7,9 @@ TROUBLE = re.compile(
     r"\] WARNING: |BUG: |kernel BUG at|\bOops\b|Kernel panic|general protection fault[,:]|Call Trace:"
     r"|soft lockup|hard LOCKUP|self-detected stall|detected stalls|rcu_\w+ kthread starved|blocked for more than"
     r"|unable to handle|invalid opcode: |divide error: |double fault|stack segment: |unchecked MSR access"
-    r"|refcount_t: |list_(add|del) corruption|Bad page (state|map)")
+    r"|refcount_t: |list_(add|del) corruption|Bad page (state|map)"
+    # ... of a debug kernel. KASAN and what sleeps in atomic context are `BUG: `, lockdep is `] WARNING: `.
+    r"|UBSAN: |unreferenced object 0x|ODEBUG disabled|vepyc: .* turned itself off")
 END = re.compile(r"---\[ end (trace|Kernel panic)")
 CONTEXT = 70                        # lines shown of one trace
 

@@ -12,10 +12,10 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import cache
+import logged
 from archive import Release
 from ui import Fail, say, step
 
@@ -121,28 +121,15 @@ def _environment(work):
 
 
 def _run(command, cwd, name, progress=None, env=None):
-    """Run one step of the build, its output in the log; on failure show the log's end."""
-    log = cache.directory("logs") / "build.log"
-    text = shlex.join(map(str, command))
-    with open(log, "a", encoding="utf-8") as file:
-        file.write(f"\n=== {time.strftime('%F %T')} {text}\n")
-        file.flush()
-        with subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace") as child:
-            try:
-                for line in child.stdout:
-                    file.write(line)
-                    counter = re.match(r"\[(\d+/\d+)\]", line)
-                    if progress and counter:
-                        progress.counter(counter[1])
-            except BaseException:
-                child.terminate()
-                raise
-    if child.returncode:
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
-        hint = (f"the series no longer fits Debian's QEMU {SERIES}.x: see tools/vepyc/README.md, Patches"
-                if command[0] == "patch" else "the lines above say why")
-        raise Fail("\n".join([f"building QEMU failed at {name}:", *tail, f"({hint}; the whole log: {log})"]))
+    """Run one step of the build; ninja's counter is its progress."""
+    def on_line(line):
+        counter = re.match(r"\[(\d+/\d+)\]", line)
+        if progress and counter:
+            progress.counter(counter[1])
+
+    hint = (f"the series no longer fits Debian's QEMU {SERIES}.x: see tools/vepyc/README.md, Patches"
+            if command[0] == "patch" else "the lines above say why")
+    logged.run(command, cwd, name, "QEMU", hint, on_line, env)
 
 
 def _need_build_packages():

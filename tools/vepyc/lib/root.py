@@ -19,23 +19,23 @@ from ui import Fail, step
 
 FOLDERS = ["bin", "dev", "etc", "lib", "lib/modules", "proc", "root", "run", "sbin", "sys", "tmp", "usr",
            "usr/bin", "usr/sbin", "var", "var/tmp", "vepyc"]
-# What init loads, then what COMMAND may ask for by modprobe.
-MODULES = ["virtio_pci", "virtio_console", "ccp", "irqbypass", "kvm", "kvm_amd",
-           "virtio_net", "virtio_blk", "virtio_rng", "tun", "vhost_net", "msr", "cpuid"]
+MODULES = ["virtio_pci", "virtio_console", "ccp", "irqbypass", "kvm", "kvm_amd"]
+# What COMMAND may ask for by modprobe; a debug kernel has not all of it.
+MORE_MODULES = ["virtio_net", "virtio_blk", "virtio_rng", "tun", "vhost_net", "msr", "cpuid"]
 INIT = cache.SOURCE / "init"
 
 
 def base(kernel):
     """The cached part of the root, as a file."""
-    key = hashlib.sha256(INIT.read_bytes() + repr((FOLDERS, MODULES, kernel.release)).encode()).hexdigest()[:16]
+    parts = repr((FOLDERS, MODULES, MORE_MODULES, kernel.release))
+    key = hashlib.sha256(INIT.read_bytes() + parts.encode()).hexdigest()[:16]
     file = cache.home() / "roots" / f"{kernel.release}-{key}.cpio"
     with cache.lock("root"):
         if not file.exists():
             busybox_file = busybox()
             with step(f"making the root for {kernel.release}"):
                 folder = cache.directory("roots")
-                for old in folder.glob(f"{kernel.release}-*"):
-                    old.unlink()
+                cache.keep_newest(folder, f"{kernel.release}-*", 3)     # another tree may have its own
                 partial = folder / f".{file.name}"
                 with open(partial, "wb") as output:
                     _write_base(cpio.Writer(output), kernel, busybox_file)
@@ -94,6 +94,9 @@ def _write_modules(out, kernel):
 
     for name in MODULES:
         add(name)
+    for name in MORE_MODULES:
+        if name in files:
+            add(name)
 
     def closure(name):
         """In modprobe's order: what is loaded last comes first."""
