@@ -404,9 +404,11 @@ void ap_exit_boot_services(void)
 	orders.next = WORLD->low_table ? WORK_PAGE : TABLE(0);
 	if (!WORLD->no_set)
 		ap_jump_table_set(orders.next);
+	clear_table(orders.next);
 	fill_table(WORK_PAGE, TRAMPOLINE(0));
 	wake();
-	clear_table(orders.next);
+	if (WORLD->low_table)
+		clear_table(WORK_PAGE);
 	ap_wait_holds();
 }
 
