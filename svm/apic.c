@@ -338,18 +338,28 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8)
 		sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
 }
 
-int sevm_apic_pending(struct sevm_vcpu *vcpu)
-{
-	if (!vcpu->apic || sevm_apic_mode(vcpu) == SEVM_APIC_DISABLED)
-		return -1;
-	return sevm_apic_regs_pending(vcpu->apic->regs);
-}
-
+/* At every entry, and mostly there is none: then one look is enough. */
 int sevm_apic_waiting(struct sevm_vcpu *vcpu)
 {
-	if (!vcpu->apic || sevm_apic_mode(vcpu) == SEVM_APIC_DISABLED)
+	struct sevm_apic *apic = vcpu->apic;
+	int vector;
+
+	if (!apic || sevm_apic_mode(vcpu) == SEVM_APIC_DISABLED || !READ_ONCE(apic->waiting))
 		return -1;
-	return sevm_apic_vector_highest(vcpu->apic->regs, SEVM_APIC_IRR);
+	vector = sevm_apic_vector_highest(apic->regs, SEVM_APIC_IRR);
+	if (vector >= 0)
+		return vector;
+	/* A bit that is set from here on is followed by another true. */
+	smp_store_mb(apic->waiting, false);
+	vector = sevm_apic_vector_highest(apic->regs, SEVM_APIC_IRR);
+	if (vector >= 0)
+		WRITE_ONCE(apic->waiting, true);
+	return vector;
+}
+
+bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector)
+{
+	return vector >= 0 && sevm_apic_regs_allow(vcpu->apic->regs, vector);
 }
 
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector)
@@ -479,6 +489,7 @@ int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *st
 	if (!ret) {
 		sevm_apic_timer_stop(apic);
 		memcpy(apic->regs, regs, sizeof(*state));
+		WRITE_ONCE(apic->waiting, true);
 		sevm_apic_timer_restore(apic);
 	}
 	kfree(regs);

@@ -27,11 +27,13 @@ void sevm_apic_mmio_write(struct sevm_vcpu *vcpu, u32 offset, u32 len, const voi
 u8 sevm_apic_get_cr8(struct sevm_vcpu *vcpu);
 void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
 
-/* Highest vector above the processor priority, or -1; then take it into service. */
-int sevm_apic_pending(struct sevm_vcpu *vcpu);
-void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
-/* Highest vector that waits, whatever the processor priority, or -1. */
+/*
+ * Highest vector that waits, or -1; whether the processor priority lets it
+ * through; then take it into service.
+ */
 int sevm_apic_waiting(struct sevm_vcpu *vcpu);
+bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector);
+void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
 
 /*
  * INIT and SIPI that have arrived, in the vCPU's own thread: changes mp_state,

@@ -67,10 +67,11 @@ void sevm_apic_vector_clear(struct sevm_apic_regs *regs, u32 bank, u8 vector)
 
 int sevm_apic_vector_highest(const struct sevm_apic_regs *regs, u32 bank)
 {
+	const u32 *words = &regs->reg[bank / sizeof(u32)];
 	int vector;
 
 	for (vector = 224; vector >= 0; vector -= 32) {
-		u32 word = READ_ONCE(regs->reg[bank_word(bank, vector)]);
+		u32 word = READ_ONCE(words[vector / 8]);
 
 		if (word)
 			return vector + fls(word) - 1;
@@ -89,13 +90,9 @@ u8 sevm_apic_regs_ppr(struct sevm_apic_regs *regs)
 	return ppr;
 }
 
-int sevm_apic_regs_pending(struct sevm_apic_regs *regs)
+bool sevm_apic_regs_allow(struct sevm_apic_regs *regs, u8 vector)
 {
-	int irr = sevm_apic_vector_highest(regs, SEVM_APIC_IRR);
-
-	if (irr < 0 || (irr & 0xf0) <= sevm_apic_regs_ppr(regs))
-		return -1;
-	return irr;
+	return (vector & 0xf0) > sevm_apic_regs_ppr(regs);
 }
 
 void sevm_apic_regs_accept(struct sevm_apic_regs *regs, u8 vector)
@@ -289,13 +286,6 @@ u32 sevm_apic_regs_divide(const struct sevm_apic_regs *regs)
 	u32 tdcr = sevm_apic_reg(regs, SEVM_APIC_TDCR);
 
 	return 1U << ((((tdcr & 3) | ((tdcr & 8) >> 1)) + 1) & 7);
-}
-
-enum sevm_apic_mode sevm_apic_base_mode(u64 base)
-{
-	if (base & SEVM_APIC_BASE_ENABLED)
-		return base & SEVM_APIC_BASE_X2APIC ? SEVM_APIC_X2APIC : SEVM_APIC_XAPIC;
-	return base & SEVM_APIC_BASE_X2APIC ? SEVM_APIC_INVALID : SEVM_APIC_DISABLED;
 }
 
 bool sevm_apic_base_allowed(u64 old, u64 new, u64 reserved, bool host)

@@ -142,8 +142,8 @@ int sevm_apic_vector_highest(const struct sevm_apic_regs *regs, u32 bank);	/* or
 
 /* Recomputes and stores the processor priority. */
 u8 sevm_apic_regs_ppr(struct sevm_apic_regs *regs);
-/* The highest vector whose class is above the processor priority, or -1. */
-int sevm_apic_regs_pending(struct sevm_apic_regs *regs);
+/* Is this vector's class above the processor priority? */
+bool sevm_apic_regs_allow(struct sevm_apic_regs *regs, u8 vector);
 void sevm_apic_regs_accept(struct sevm_apic_regs *regs, u8 vector);
 /* Ends the highest interrupt in service: its vector, or -1. */
 int sevm_apic_regs_end(struct sevm_apic_regs *regs);
@@ -167,7 +167,13 @@ enum sevm_apic_effect sevm_apic_regs_write_icr(struct sevm_apic_regs *regs, u64 
 
 u32 sevm_apic_regs_divide(const struct sevm_apic_regs *regs);
 
-enum sevm_apic_mode sevm_apic_base_mode(u64 base);
+static inline enum sevm_apic_mode sevm_apic_base_mode(u64 base)
+{
+	if (base & SEVM_APIC_BASE_ENABLED)
+		return base & SEVM_APIC_BASE_X2APIC ? SEVM_APIC_X2APIC : SEVM_APIC_XAPIC;
+	return base & SEVM_APIC_BASE_X2APIC ? SEVM_APIC_INVALID : SEVM_APIC_DISABLED;
+}
+
 /*
  * May IA32_APIC_BASE go from old to new? reserved: bits that must be zero.
  * host: userspace may make any transition between valid modes.

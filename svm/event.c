@@ -70,9 +70,10 @@ static bool has_extint(struct sevm_vcpu *vcpu)
 	return vcpu->interrupt.pending && sevm_apic_accepts_extint(vcpu);
 }
 
-static bool has_interrupt(struct sevm_vcpu *vcpu)
+/* waiting: the APIC's highest vector, or -1. Looked for once: it takes a while. */
+static bool has_interrupt(struct sevm_vcpu *vcpu, int waiting)
 {
-	return has_extint(vcpu) || sevm_apic_pending(vcpu) >= 0;
+	return has_extint(vcpu) || sevm_apic_allows(vcpu, waiting);
 }
 
 /* CR2 and DR6 change only when the exception is delivered. */
@@ -99,26 +100,29 @@ static void deliver_payload(struct sevm_vcpu *vcpu)
 	}
 }
 
-static void choose_interrupt(struct sevm_vcpu *vcpu)
+/* What waits afterwards, or -1. */
+static int choose_interrupt(struct sevm_vcpu *vcpu, int waiting)
 {
 	bool extint = has_extint(vcpu);
-	int vector = extint ? vcpu->extint : sevm_apic_pending(vcpu);
 
-	if (vector < 0 || !interrupts_allowed(vcpu))
-		return;
-	if (extint)
-		vcpu->interrupt.pending = false;
-	else
-		sevm_apic_accept(vcpu, vector);
+	if (!has_interrupt(vcpu, waiting) || !interrupts_allowed(vcpu))
+		return waiting;
 	vcpu->interrupt.injected = true;
-	vcpu->interrupt.vector = vector;
 	sevm_count(vcpu, irq_injected);
+	if (extint) {
+		vcpu->interrupt.pending = false;
+		vcpu->interrupt.vector = vcpu->extint;
+		return waiting;
+	}
+	vcpu->interrupt.vector = waiting;
+	sevm_apic_accept(vcpu, waiting);
+	return sevm_apic_waiting(vcpu);
 }
 
-static void choose(struct sevm_vcpu *vcpu)
+static int choose(struct sevm_vcpu *vcpu, int waiting)
 {
 	if (vcpu->exception.injected || vcpu->interrupt.injected || vcpu->nmi_injected)
-		return;
+		return waiting;
 
 	if (vcpu->exception.pending) {
 		deliver_payload(vcpu);
@@ -132,8 +136,9 @@ static void choose(struct sevm_vcpu *vcpu)
 			sevm_vmcb_set_iret_intercept(vcpu, true);
 		sevm_count(vcpu, nmi_injected);
 	} else {
-		choose_interrupt(vcpu);
+		return choose_interrupt(vcpu, waiting);
 	}
+	return waiting;
 }
 
 static void inject(struct sevm_vcpu *vcpu)
@@ -159,7 +164,7 @@ static bool wants_window(struct sevm_vcpu *vcpu)
 	       READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
-static void open_windows(struct sevm_vcpu *vcpu)
+static void open_windows(struct sevm_vcpu *vcpu, int waiting)
 {
 	/*
 	 * A masked NMI waits for IRET, or for a SEV-ES guest's NMI complete.
@@ -167,9 +172,8 @@ static void open_windows(struct sevm_vcpu *vcpu)
 	 * let in at the next chance to interrupt.
 	 */
 	bool nmi = vcpu->nmi_pending && !vcpu->nmi_masked;
-	int waiting = sevm_apic_waiting(vcpu);
 
-	if (nmi || has_interrupt(vcpu) ||
+	if (nmi || has_interrupt(vcpu, waiting) ||
 	    (wants_window(vcpu) && sevm_apic_accepts_extint(vcpu)))
 		sevm_vmcb_set_window(vcpu, true, -1);
 	else if (waiting >= 0 && waiting >> 4 <= sevm_apic_get_cr8(vcpu) &&
@@ -182,10 +186,12 @@ static void open_windows(struct sevm_vcpu *vcpu)
 
 void sevm_event_enter(struct sevm_vcpu *vcpu)
 {
+	int waiting = sevm_apic_waiting(vcpu);
+
 	collect_nmis(vcpu);
-	choose(vcpu);
+	waiting = choose(vcpu, waiting);
 	inject(vcpu);
-	open_windows(vcpu);
+	open_windows(vcpu, waiting);
 }
 
 static void forget_injected(struct sevm_vcpu *vcpu)
@@ -247,7 +253,7 @@ bool sevm_event_wakes(struct sevm_vcpu *vcpu)
 		return true;
 	if ((atomic_read(&vcpu->nmi_queued) || vcpu->nmi_pending) && nmi_allowed(vcpu))
 		return true;
-	return interrupts_allowed(vcpu) && has_interrupt(vcpu);
+	return interrupts_allowed(vcpu) && has_interrupt(vcpu, sevm_apic_waiting(vcpu));
 }
 
 void sevm_event_nmi_complete(struct sevm_vcpu *vcpu)

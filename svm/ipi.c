@@ -40,7 +40,9 @@ static int accept_vector(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 		else
 			sevm_apic_vector_clear(regs, SEVM_APIC_TMR, msg->vector);
 	}
+	/* In this order: the bit is atomic and so a barrier, see sevm_apic_waiting(). */
 	sevm_apic_vector_set(regs, SEVM_APIC_IRR, msg->vector);
+	WRITE_ONCE(vcpu->apic->waiting, true);
 	notify(vcpu, src);
 	return 1;
 }
