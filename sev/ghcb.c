@@ -114,13 +114,11 @@ void sevm_ghcb_reply_fault(struct sevm_vcpu *vcpu, u8 vector)
  * else is said: no error, and the four registers that a reply may carry as they
  * came, for guests that look at their valid bits whatever the event was.
  */
+#define ECHO (SEVM_GHCB_BIT(RAX) | SEVM_GHCB_BIT(RBX) | SEVM_GHCB_BIT(RCX) | SEVM_GHCB_BIT(RDX))
+
 bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa)
 {
-	static const enum sevm_ghcb_field echo[] = {
-		SEVM_GHCB_RAX, SEVM_GHCB_RBX, SEVM_GHCB_RCX, SEVM_GHCB_RDX,
-	};
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
-	unsigned int i;
 
 	check_layout();
 	scratch_close(es);
@@ -130,11 +128,15 @@ bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa)
 
 	sevm_ghcb_decode(es->ghcb.va, &es->request);
 
-	stage(es);
-	for (i = 0; i < ARRAY_SIZE(echo); i++)
-		if (es->request.valid & (1u << echo[i]))
-			sevm_ghcb_reply_set(vcpu, echo[i], es->request.value[echo[i]]);
-	reply_status(vcpu, SEVM_GHCB_OK, 0);
+	es->reply.value[SEVM_GHCB_RAX] = es->request.value[SEVM_GHCB_RAX];
+	es->reply.value[SEVM_GHCB_RBX] = es->request.value[SEVM_GHCB_RBX];
+	es->reply.value[SEVM_GHCB_RCX] = es->request.value[SEVM_GHCB_RCX];
+	es->reply.value[SEVM_GHCB_RDX] = es->request.value[SEVM_GHCB_RDX];
+	es->reply.value[SEVM_GHCB_EXITINFO1] = SEVM_GHCB_OK;
+	es->reply.value[SEVM_GHCB_EXITINFO2] = 0;
+	es->reply.set = ECHO & es->request.valid;
+	es->reply.set |= SEVM_GHCB_BIT(EXITINFO1) | SEVM_GHCB_BIT(EXITINFO2);
+	es->reply_staged = true;
 
 	if (es->request.valid & SEVM_GHCB_BIT(XCR0))
 		es->xcr0 = es->request.value[SEVM_GHCB_XCR0];

@@ -8,6 +8,7 @@
  * be its user space: VMGEXIT is not privileged.
  */
 #include <linux/kvm_para.h>
+#include <linux/nospec.h>
 #include <asm/smp.h>
 #include <asm/trapnr.h>
 
@@ -329,8 +330,10 @@ static const struct event {
 	enum sevm_result (*handle)(struct sevm_vcpu *vcpu);
 	enum sevm_vcpu_stat stat;
 } events[] = {
+/* Exit codes of the hardware are below 0x100; of the protocol's own, five bits tell. */
+#define ROW(code) ((code) < 0x80000000 ? (code) : 0x100 + ((code) & 0x1f))
 #define EVENT(name, required, needs, handle, stat) \
-	{ SVM_##name, required, needs, handle, SEVM_STAT_##stat }
+	[ROW(SVM_##name)] = { SVM_##name, required, needs, handle, SEVM_STAT_##stat }
 	EVENT(EXIT_READ_DR7, 0, NULL, handle_dr7_read, vmgexit_other),
 	EVENT(EXIT_WRITE_DR7, RAX, NULL, handle_dr7_write, vmgexit_other),
 	EVENT(EXIT_RDTSC, 0, NULL, handle_rdtsc, vmgexit_tsc),
@@ -358,12 +361,12 @@ static const struct event {
 
 static const struct event *find(u64 code)
 {
-	unsigned int i;
+	u64 row = ROW(code);
 
-	for (i = 0; i < ARRAY_SIZE(events); i++)
-		if (events[i].code == code)
-			return &events[i];
-	return NULL;
+	if (row >= ARRAY_SIZE(events))
+		return NULL;
+	row = array_index_nospec(row, ARRAY_SIZE(events));
+	return events[row].handle && events[row].code == code ? &events[row] : NULL;
 }
 
 /* 0, or why the guest is refused. In KVM's order. */
