@@ -68,8 +68,6 @@ enum sevm_access {
  * @prepare_entry: last step with interrupts on; may sleep and touch guest
  *	memory: writes the staged reply. SEVM_RESUME to go on.
  * @enter: interrupts off, just before the world switch: host save area.
- * @leave: interrupts off, just after it.
- * @asid: the VM's fixed ASID, or 0 where each CPU hands out its own.
  * @handle_exit: an exit that svm/exit.c marks as the backend's (VMGEXIT, EFER
  *	and CR write traps) or a #NPF on no slot. vcpu->exit describes it.
  * @mmio_fault: the guest touched @gpa, which is in no slot, or (@read_only) wrote
@@ -106,8 +104,6 @@ struct sevm_protect_ops {
 	int (*pre_run)(struct sevm_vcpu *vcpu);
 	enum sevm_result (*prepare_entry)(struct sevm_vcpu *vcpu);
 	void (*enter)(struct sevm_vcpu *vcpu, int cpu);
-	void (*leave)(struct sevm_vcpu *vcpu);
-	u32 (*asid)(struct sevm_vm *vm);
 	enum sevm_result (*handle_exit)(struct sevm_vcpu *vcpu);
 	enum sevm_result (*mmio_fault)(struct sevm_vcpu *vcpu, u64 gpa,
 				       bool read_only);

@@ -153,35 +153,38 @@ static u32 pick(void)
 	return n;
 }
 
-int sevm_es_asid_get(struct sevm_es_vm *es)
+int sevm_es_asid_get(struct sevm_vm *vm)
 {
+	struct sevm_es_vm *es = sevm_es_vm(vm);
 	int r = charge(es);
 
 	if (r)
 		return r;
-	es->asid = pick();
-	if (es->asid)
+	vm->asid = pick();
+	if (vm->asid)
 		return 0;
 	uncharge(es);
 	return -EBUSY;
 }
 
 /* Nothing runs under it any more. One that has its key still stays taken. */
-void sevm_es_asid_put(struct sevm_es_vm *es)
+void sevm_es_asid_put(struct sevm_vm *vm)
 {
-	if (!es->asid)
+	struct sevm_es_vm *es = sevm_es_vm(vm);
+
+	if (!vm->asid)
 		return;
 
-	sevm_asid_forget_fixed(es->asid);
+	sevm_asid_forget_fixed(vm->asid);
 	mutex_lock(&lock);
 	if (!es->asid_keyed)
-		__clear_bit(es->asid, taken);
+		__clear_bit(vm->asid, taken);
 	else if (!es->asid_bound)
-		__set_bit(es->asid, dirty);
+		__set_bit(vm->asid, dirty);
 	/* What fails is tried again with the next last VM, or at unload. */
 	if (!--users)
 		reclaim();
 	mutex_unlock(&lock);
-	es->asid = 0;
+	vm->asid = 0;
 	uncharge(es);
 }

@@ -197,7 +197,7 @@ static void vcpu_free(struct sevm_vcpu *vcpu)
 
 	sevm_ghcb_drop(es);
 	if (es->protected)
-		sevm_es_flush_encrypted(es->vmsa, sevm_es_vm(vcpu->vm)->asid);
+		sevm_es_flush_encrypted(es->vmsa, vcpu->vm->asid);
 	free_page((unsigned long)es->vmsa);
 	kvfree(es);
 }
@@ -286,29 +286,17 @@ static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
  * stored it.
  *
  * x87, SSE and AVX come back in reset state: svm/run.c has claimed the FPU for
- * the kernel, which saved what the VMM has in there.
+ * the kernel, which saved what the VMM has in there. So there is nothing to undo
+ * after the exit: without DebugSwap, the guest's DR0-3 are svm/debug.c's to replace.
  */
 static void enter(struct sevm_vcpu *vcpu, int cpu)
 {
-	struct sev_es_save_area *image = sevm_host_save_image(cpu);
+	struct sev_es_save_area *image = this_cpu_read(sevm_host_cpu.image);
 
-	asm volatile("vmsave %%rax" : : "a" (sevm_host_save_pa(cpu)) : "memory");
+	asm volatile("vmsave %%rax" : : "a" (this_cpu_read(sevm_host_cpu.save_pa)) : "memory");
 	image->xcr0 = sevm_host_caps.xcr0;
 	image->xss = sevm_host_caps.xss;
 	image->pkru = read_pkru();
-}
-
-/*
- * Nothing to undo: the hardware has loaded the image, and without DebugSwap the
- * guest's DR0-3 in the CPU are svm/debug.c's to replace.
- */
-static void leave(struct sevm_vcpu *vcpu)
-{
-}
-
-static u32 asid(struct sevm_vm *vm)
-{
-	return sevm_es_vm(vm)->asid;
 }
 
 /*
@@ -416,8 +404,6 @@ const struct sevm_protect_ops sevm_es_ops = {
 	.pre_run		= pre_run,
 	.prepare_entry		= prepare_entry,
 	.enter			= enter,
-	.leave			= leave,
-	.asid			= asid,
 	.handle_exit		= handle_exit,
 	.mmio_fault		= mmio_fault,
 	.state_access		= state_access,

@@ -6,7 +6,7 @@
  * what comes too early or too late is -EIO with the firmware's code in
  * cmd.error. What is checked here is what the firmware cannot know. All of it
  * runs under vm->lock. Invariant: es->handle is not 0 exactly while the
- * firmware has a context for us and its key is bound to es->asid.
+ * firmware has a context for us and its key is bound to vm->asid.
  *
  * The two debugging commands are in dbg.c.
  *
@@ -56,7 +56,7 @@ void sevm_launch_destroy(struct sevm_vm *vm)
 		if (sevm_psp_decommission(es->handle, true))
 			es->asid_bound = true;
 	}
-	sevm_es_asid_put(es);
+	sevm_es_asid_put(vm);
 	if (es->psp)
 		fput(es->psp);
 
@@ -75,12 +75,12 @@ static int init_es(struct sevm_vm *vm, struct kvm_sev_cmd *cmd,
 	    init->ghcb_version > SEVM_GHCB_MAX || es->ready)
 		return -EINVAL;
 
-	r = sevm_es_asid_get(es);
+	r = sevm_es_asid_get(vm);
 	if (r)
 		return r;
 	r = sevm_psp_init((int *)&cmd->error);
 	if (r) {
-		sevm_es_asid_put(es);
+		sevm_es_asid_put(vm);
 		return r;
 	}
 
@@ -255,7 +255,7 @@ static int launch_start(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	 * A second LAUNCH_START finds the ASID in use and ends here; the first
 	 * one's context stays as it is.
 	 */
-	r = sevm_psp_activate(start.handle, es->asid, (int *)&cmd->error);
+	r = sevm_psp_activate(start.handle, vm->asid, (int *)&cmd->error);
 	if (r) {
 		sevm_psp_decommission(start.handle, false);
 		goto out_fput;

@@ -23,8 +23,7 @@ struct sevm_es_vm {
 	bool legacy;			/* KVM_SEV_ES_INIT */
 	u8 ghcb_max;			/* protocol version */
 	u64 vmsa_features;
-	u32 asid;
-	bool asid_keyed;		/* a key was bound to it */
+	bool asid_keyed;		/* a key was bound to vm->asid */
 	bool asid_bound;		/* and could not be unbound */
 	struct misc_cg *cg;		/* charged with the ASID */
 
@@ -103,8 +102,8 @@ void sevm_es_flush_encrypted(void *va, u32 asid);
 /* asid.c */
 int sevm_es_asid_setup(void);
 void sevm_es_asid_teardown(void);
-int sevm_es_asid_get(struct sevm_es_vm *es);	/* 0, -EBUSY, -ENOMEM */
-void sevm_es_asid_put(struct sevm_es_vm *es);
+int sevm_es_asid_get(struct sevm_vm *vm);	/* 0, -EBUSY, -ENOMEM */
+void sevm_es_asid_put(struct sevm_vm *vm);
 /* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
 int sevm_es_asid_flush(int *error);
 /* DEACTIVATE must not come between the two: excluded by these */

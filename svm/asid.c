@@ -109,7 +109,7 @@ static void prepare_fixed(struct sevm_vcpu *vcpu, struct asid_cpu *ac, int cpu,
 void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu)
 {
 	struct asid_cpu *ac = this_cpu_ptr(&asid_cpus);
-	u32 fixed = vcpu->vm->protect->asid(vcpu->vm);
+	u32 fixed = vcpu->vm->asid;
 	bool flush = test_and_clear_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
 
 	if (flush)							/* (e) */
@@ -123,7 +123,7 @@ void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu)
 /* A new vCPU may get the old one's memory: its address must not look familiar. */
 void sevm_asid_forget(struct sevm_vcpu *vcpu)
 {
-	u32 fixed = vcpu->vm->protect->asid(vcpu->vm);
+	u32 fixed = vcpu->vm->asid;
 	int cpu;
 
 	if (!fixed)

@@ -7,9 +7,6 @@
  * before and stored after each entry, DR6 and DR7 are in the VMCB. No access
  * is ever decoded.
  */
-#include <linux/hw_breakpoint.h>
-#include <asm/debugreg.h>
-
 #include "debug.h"
 #include "vmcb.h"
 
@@ -26,10 +23,8 @@ enum sevm_result sevm_debug_access(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
-void sevm_debug_enter(struct sevm_vcpu *vcpu)
+void sevm_debug_load(struct sevm_vcpu *vcpu)
 {
-	if (likely(!vcpu->dr_live))
-		return;
 	/* The guest's addresses must not meet the host's DR7: #VMEXIT leaves it off too. */
 	set_debugreg(0, 7);
 	set_debugreg(vcpu->dr[0], 0);
@@ -38,17 +33,12 @@ void sevm_debug_enter(struct sevm_vcpu *vcpu)
 	set_debugreg(vcpu->dr[3], 3);
 }
 
-/* #VMEXIT cleared DR7, so the host's breakpoints are off until restored. */
-void sevm_debug_leave(struct sevm_vcpu *vcpu)
+void sevm_debug_store(struct sevm_vcpu *vcpu)
 {
-	if (unlikely(vcpu->dr_live)) {
-		get_debugreg(vcpu->dr[0], 0);
-		get_debugreg(vcpu->dr[1], 1);
-		get_debugreg(vcpu->dr[2], 2);
-		get_debugreg(vcpu->dr[3], 3);
-	}
-	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
+	get_debugreg(vcpu->dr[0], 0);
+	get_debugreg(vcpu->dr[1], 1);
+	get_debugreg(vcpu->dr[2], 2);
+	get_debugreg(vcpu->dr[3], 3);
 }
 
 void sevm_debug_rest(struct sevm_vcpu *vcpu)

@@ -5,14 +5,32 @@
 #ifndef SEVM_SVM_DEBUG_H
 #define SEVM_SVM_DEBUG_H
 
+#include <linux/hw_breakpoint.h>
+#include <asm/debugreg.h>
+
 #include "sevm.h"
 
 void sevm_debug_reset(struct sevm_vcpu *vcpu);
 /* The guest touched a debug register: give it all of them. */
 enum sevm_result sevm_debug_access(struct sevm_vcpu *vcpu);
+void sevm_debug_load(struct sevm_vcpu *vcpu);
+void sevm_debug_store(struct sevm_vcpu *vcpu);
 /* Interrupts off, around the world switch. */
-void sevm_debug_enter(struct sevm_vcpu *vcpu);
-void sevm_debug_leave(struct sevm_vcpu *vcpu);
+static inline void sevm_debug_enter(struct sevm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->dr_live))
+		sevm_debug_load(vcpu);
+}
+
+/* #VMEXIT cleared DR7, so the host's breakpoints are off until restored. */
+static inline void sevm_debug_leave(struct sevm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->dr_live))
+		sevm_debug_store(vcpu);
+	if (hw_breakpoint_active())
+		hw_breakpoint_restore();
+}
+
 /* KVM_RUN ends: watch for the next access again. */
 void sevm_debug_rest(struct sevm_vcpu *vcpu);
 

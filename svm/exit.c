@@ -317,12 +317,13 @@ enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
 /* Right after the world switch: what cannot wait until interrupts are on. */
 void sevm_exit_irqoff(struct sevm_vcpu *vcpu)
 {
-	/* As from user space: whoever runs a guest may be killed for it. */
-	struct pt_regs regs = {
-		.cs = 3,
-		.flags = X86_EFLAGS_IF,
-	};
+	if (unlikely(vcpu->exit.code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC)) {
+		/* As from user space: whoever runs a guest may be killed for it. */
+		struct pt_regs regs = {
+			.cs = 3,
+			.flags = X86_EFLAGS_IF,
+		};
 
-	if (unlikely(vcpu->exit.code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
 		do_machine_check(&regs);
+	}
 }

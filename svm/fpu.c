@@ -118,9 +118,6 @@ static void save_image(struct xregs_state *image, u64 features)
 
 void sevm_fpu_enter(struct sevm_vcpu *vcpu)
 {
-	if (sevm_vmcb_has_vmsa(vcpu))
-		return;
-
 	if (image_features & XFEATURE_MASK_PKRU)
 		vcpu->fpu->host_pkru = rdpkru();
 	load_image(&vcpu->fpu->image, image_features);
@@ -132,9 +129,6 @@ void sevm_fpu_enter(struct sevm_vcpu *vcpu)
 
 void sevm_fpu_leave(struct sevm_vcpu *vcpu)
 {
-	if (sevm_vmcb_has_vmsa(vcpu))
-		return;
-
 	if (vcpu->xcr0 != sevm_host_caps.xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, sevm_host_caps.xcr0);
 	if (vcpu->xss != sevm_host_caps.xss)

@@ -7,7 +7,7 @@
  * last. CPUs that come and go, suspend, reboot and crash are handled here. It
  * knows nothing of VMs but their number.
  *
- * Invariant: host_cpu.on is true on a CPU if and only if sevm set EFER.SVME
+ * Invariant: sevm_host_cpu.on is true on a CPU if and only if sevm set EFER.SVME
  * there; it changes on that CPU, with interrupts off.
  */
 
@@ -32,15 +32,10 @@
 #define CPUID_SVM		0x8000000a
 #define SVM_FEATURE_CLEAN	BIT(5)
 #define VM_CR_SVMDIS		BIT(4)
+#define SAVE_IMAGE		0x400	/* in the host save area */
 #define SAVE_TSC_AUX		0x2ec	/* in a VMSA; 6.1's struct lacks it */
 
-struct host_cpu {
-	struct page *hsave;
-	u64 tsc_aux;
-	bool on;
-};
-
-static DEFINE_PER_CPU(struct host_cpu, host_cpus);
+DEFINE_PER_CPU(struct sevm_host_cpu, sevm_host_cpu);
 
 /*
  * Outermost: cpus_read_lock(). Callbacks of CPU hotplug hold it for writing
@@ -133,7 +128,7 @@ static void srso_reduce(bool on)
 /* On the CPU itself, interrupts off: 0, or -EBUSY. */
 static int enable(void)
 {
-	struct host_cpu *hc = this_cpu_ptr(&host_cpus);
+	struct sevm_host_cpu *hc = this_cpu_ptr(&sevm_host_cpu);
 	u64 efer;
 
 	if (hc->on)
@@ -145,14 +140,14 @@ static int enable(void)
 
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	srso_reduce(true);
-	wrmsrl(MSR_VM_HSAVE_PA, sevm_host_save_pa(smp_processor_id()));
+	wrmsrl(MSR_VM_HSAVE_PA, hc->save_pa);
 	if (sevm_host_caps.tsc_scale)
 		wrmsr(MSR_AMD64_TSC_RATIO, lower_32_bits(SVM_TSC_RATIO_DEFAULT),
 		      upper_32_bits(SVM_TSC_RATIO_DEFAULT));
 	if (boot_cpu_has(X86_FEATURE_RDTSCP))
 		rdmsrl(MSR_TSC_AUX, hc->tsc_aux);
 	/* Where the CPU virtualizes TSC_AUX, #VMEXIT restores it from here. */
-	*(u32 *)((void *)sevm_host_save_image(smp_processor_id()) + SAVE_TSC_AUX) = hc->tsc_aux;
+	*(u32 *)((void *)hc->image + SAVE_TSC_AUX) = hc->tsc_aux;
 
 	/* What this CPU's TLB holds under our ASIDs is from another life. */
 	sevm_asid_forget_cpu(smp_processor_id());
@@ -162,7 +157,7 @@ static int enable(void)
 
 static void disable(void)
 {
-	struct host_cpu *hc = this_cpu_ptr(&host_cpus);
+	struct sevm_host_cpu *hc = this_cpu_ptr(&sevm_host_cpu);
 	u64 efer;
 
 	if (!hc->on)
@@ -194,7 +189,7 @@ static void in_use_ipi(void *busy)
 	u64 efer;
 
 	rdmsrl(MSR_EFER, efer);
-	if ((efer & EFER_SVME) && !this_cpu_read(host_cpus.on))
+	if ((efer & EFER_SVME) && !this_cpu_read(sevm_host_cpu.on))
 		atomic_inc(busy);
 }
 
@@ -255,26 +250,6 @@ void sevm_host_put(void)
 		disable_all();
 	mutex_unlock(&host_lock);
 	cpus_read_unlock();
-}
-
-struct sev_es_save_area *sevm_host_save_image(int cpu)
-{
-	return page_address(per_cpu(host_cpus, cpu).hsave) + 0x400;
-}
-
-u64 sevm_host_save_pa(int cpu)
-{
-	return __sme_set(page_to_phys(per_cpu(host_cpus, cpu).hsave));
-}
-
-u64 sevm_host_tsc_aux(int cpu)
-{
-	return per_cpu(host_cpus, cpu).tsc_aux;
-}
-
-bool sevm_host_cpu_on(void)
-{
-	return __this_cpu_read(host_cpus.on);
 }
 
 /*
@@ -376,11 +351,11 @@ static void free_pages_all(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		struct host_cpu *hc = per_cpu_ptr(&host_cpus, cpu);
+		struct sevm_host_cpu *hc = per_cpu_ptr(&sevm_host_cpu, cpu);
 
-		if (hc->hsave)
-			__free_page(hc->hsave);
-		hc->hsave = NULL;
+		if (hc->image)
+			free_page((unsigned long)hc->image & PAGE_MASK);
+		hc->image = NULL;
 	}
 }
 
@@ -401,7 +376,8 @@ int sevm_host_setup(void)
 			ret = -ENOMEM;
 			goto err_free_pages;
 		}
-		per_cpu(host_cpus, cpu).hsave = page;
+		per_cpu(sevm_host_cpu, cpu).save_pa = __sme_set(page_to_phys(page));
+		per_cpu(sevm_host_cpu, cpu).image = page_address(page) + SAVE_IMAGE;
 	}
 
 	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/sevm:online",

@@ -9,6 +9,8 @@
 
 #include <linux/types.h>
 
+#include <linux/percpu.h>
+
 struct sev_es_save_area;
 
 int sevm_host_setup(void);		/* load: what the CPU offers; refusals */
@@ -17,13 +19,17 @@ void sevm_host_teardown(void);
 int sevm_host_get(void);		/* a VM appears: EFER.SVME on; -EBUSY: not ours */
 void sevm_host_put(void);
 
-/* This CPU's host state as #VMEXIT of a SEV-ES guest restores it. */
-struct sev_es_save_area *sevm_host_save_image(int cpu);
-u64 sevm_host_save_pa(int cpu);
-u64 sevm_host_tsc_aux(int cpu);
+/* Written by host.c only. */
+struct sevm_host_cpu {
+	u64 save_pa;			/* the host save area */
+	struct sev_es_save_area *image;	/* in it: what #VMEXIT of a SEV-ES guest restores */
+	u64 tsc_aux;			/* the host's */
+	bool on;			/* SVM is */
+};
 
-/* Interrupts off: is SVM on here? Else wait for it, interrupts on: 0 or -EINTR. */
-bool sevm_host_cpu_on(void);
+DECLARE_PER_CPU(struct sevm_host_cpu, sevm_host_cpu);
+
+/* SVM was off: wait until it is on, interrupts on. 0 or -EINTR. */
 int sevm_host_wait(void);
 
 /* What the CPU offers */

@@ -26,7 +26,7 @@ int sevm_mem_reg_region(struct sevm_vm *vm, const struct kvm_enc_region *region)
 	struct region *new;
 	int ret;
 
-	if (!vm->protect->asid(vm))
+	if (!vm->asid)
 		return -ENOTTY;
 	if (!region->size || region->addr + region->size < region->addr)
 		return -EINVAL;
@@ -67,7 +67,7 @@ int sevm_mem_unreg_region(struct sevm_vm *vm, const struct kvm_enc_region *regio
 {
 	struct region *r, *found = NULL;
 
-	if (!vm->protect->asid(vm))
+	if (!vm->asid)
 		return -ENOTTY;
 
 	mutex_lock(&vm->mem.lock);

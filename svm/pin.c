@@ -54,7 +54,7 @@ static int charge(struct sevm_pins *pins, u64 n)
 	spin_unlock(&mem->charge_lock);
 
 	limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	if (total <= limit || !vm->protect->asid(vm) || capable(CAP_IPC_LOCK))
+	if (total <= limit || !vm->asid || capable(CAP_IPC_LOCK))
 		return 0;
 	return -ENOMEM;
 }

@@ -62,11 +62,6 @@ static void enter(struct sevm_vcpu *vcpu, int cpu)
 {
 }
 
-static u32 asid(struct sevm_vm *vm)
-{
-	return 0;
-}
-
 static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 {
 	return sevm_io_unexpected(vcpu);
@@ -136,8 +131,6 @@ const struct sevm_protect_ops sevm_plain_ops = {
 	.pre_run = pre_run,
 	.prepare_entry = prepare_entry,
 	.enter = enter,
-	.leave = vcpu_nothing,
-	.asid = asid,
 	.handle_exit = handle_exit,
 	.mmio_fault = mmio_fault,
 	.state_access = state_access,

@@ -148,11 +148,6 @@ static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
 		run->eoi.vector = vcpu->ioapic_eoi;
 		return SEVM_TO_USER;
 	}
-	if (vcpu->triple_fault) {
-		vcpu->triple_fault = false;
-		run->exit_reason = KVM_EXIT_SHUTDOWN;
-		return SEVM_TO_USER;
-	}
 	return SEVM_RESUME;
 }
 
@@ -205,10 +200,10 @@ void sevm_vcpu_forget(struct sevm_vcpu *vcpu)
 		cmpxchg(&per_cpu(last_vcpu, cpu), vcpu, NULL);
 }
 
-static void fill_door(struct sevm_vcpu *vcpu, struct sevm_door *door, int cpu)
+static void fill_door(struct sevm_vcpu *vcpu, struct sevm_door *door)
 {
 	door->vmcb_pa = vcpu->vmcb_pa;
-	door->host_pa = sevm_host_save_pa(cpu);
+	door->host_pa = this_cpu_read(sevm_host_cpu.save_pa);
 	door->regs = vcpu->regs;
 	door->guest_spec_ctrl = 0;
 	door->host_spec_ctrl = 0;
@@ -222,7 +217,7 @@ static void fill_door(struct sevm_vcpu *vcpu, struct sevm_door *door, int cpu)
 static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 {
 	const struct sevm_protect_ops *protect = vcpu->vm->protect;
-	u64 host_aux = sevm_host_tsc_aux(cpu);
+	u64 host_aux = this_cpu_read(sevm_host_cpu.tsc_aux);
 	bool swap_aux = boot_cpu_has(X86_FEATURE_RDTSCP) && vcpu->tsc_aux != host_aux;
 	struct sevm_door door;
 
@@ -231,24 +226,26 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	sevm_vmcb_enter(vcpu, cpu);
 	vcpu->cpu = cpu;
 	switch_predictions(vcpu);
-	fill_door(vcpu, &door, cpu);
+	fill_door(vcpu, &door);
 	trace_sevm_entry(vcpu);
 
 	vtime_account_guest_enter();
-	sevm_rcu_note_guest();
+	/* A guest is a quiescent state: after each tick, and all others, it says so. */
+	if (vcpu->exit.code == SVM_EXIT_INTR)
+		sevm_rcu_note_guest();
 	if (swap_aux)
 		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
 	sevm_debug_enter(vcpu);
-	sevm_fpu_enter(vcpu);
 	protect->enter(vcpu, cpu);
 
-	if (sevm_vmcb_has_vmsa(vcpu))
+	if (sevm_vmcb_has_vmsa(vcpu)) {
 		sevm_enter_es(&door);
-	else
+	} else {
+		sevm_fpu_enter(vcpu);
 		sevm_enter_plain(&door);
+		sevm_fpu_leave(vcpu);
+	}
 
-	protect->leave(vcpu);
-	sevm_fpu_leave(vcpu);
 	sevm_debug_leave(vcpu);
 	if (swap_aux)
 		wrmsrl(MSR_TSC_AUX, host_aux);
@@ -263,6 +260,7 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 {
 	enum sevm_result result = vcpu->vm->protect->prepare_entry(vcpu);
+	bool on;
 	int cpu;
 
 	if (result != SEVM_RESUME)
@@ -276,9 +274,8 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	/* IN_GUEST first, then look: see the top. */
 	smp_store_mb(vcpu->mode, SEVM_IN_GUEST);
 
-	if (must_not_enter(vcpu) || !sevm_host_cpu_on()) {
-		bool on = sevm_host_cpu_on();
-
+	on = this_cpu_read(sevm_host_cpu.on);
+	if (must_not_enter(vcpu) || !on) {
 		WRITE_ONCE(vcpu->mode, SEVM_OUTSIDE);
 		local_irq_enable();
 		kernel_fpu_end();
@@ -323,9 +320,16 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 			return SEVM_TO_USER;
 		}
 
-		result = serve_requests(vcpu);
-		if (result != SEVM_RESUME)
-			return result;
+		if (has_requests(vcpu) || READ_ONCE(vcpu->vm->dead)) {
+			result = serve_requests(vcpu);
+			if (result != SEVM_RESUME)
+				return result;
+		}
+		if (vcpu->triple_fault) {
+			vcpu->triple_fault = false;
+			run->exit_reason = KVM_EXIT_SHUTDOWN;
+			return SEVM_TO_USER;
+		}
 
 		if (sevm_apic_accept_init_sipi(vcpu))
 			continue;

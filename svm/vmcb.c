@@ -219,19 +219,9 @@ void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa)
 	vcpu->vmcb->control.clean = 0;
 }
 
-bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->control.vmsa_pa;
-}
-
 const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu)
 {
 	return &vcpu->vmcb->save;
-}
-
-u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->control.ghcb_gpa;
 }
 
 void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value)
@@ -291,6 +281,8 @@ void sevm_vmcb_set_window(struct sevm_vcpu *vcpu, bool open, int priority)
 	struct vmcb_control_area *c = &vcpu->vmcb->control;
 	bool was_open = c->int_ctl & V_IRQ_MASK;
 
+	if (!open && !was_open)
+		return;
 	c->int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
 	if (open) {
 		c->int_ctl |= V_IRQ_MASK;

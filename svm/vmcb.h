@@ -5,6 +5,8 @@
 #ifndef SEVM_SVM_VMCB_H
 #define SEVM_SVM_VMCB_H
 
+#include <asm/svm.h>
+
 #include "sevm.h"
 
 int sevm_vmcb_setup(void);	/* once: the I/O permission map, all ones */
@@ -24,13 +26,20 @@ void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init);
 void sevm_vmcb_init_es(struct sevm_vcpu *vcpu);
 void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa);
 
-bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu);	/* was it protected? */
+static inline bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu)	/* was it protected? */
+{
+	return vcpu->vmcb->control.vmsa_pa;
+}
 
 /* What the VMM set by the state ioctls, for the VMSA at launch. */
 const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu);
 
 /* The GHCB MSR */
-u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu);
+static inline u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.ghcb_gpa;
+}
+
 void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value);
 
 /* RFLAGS.IF of a SEV-ES guest, and the interrupt shadow of any. */
