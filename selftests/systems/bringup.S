@@ -113,6 +113,13 @@ bringup_flat:
 	lea	AP_PAGE_ENTRY(%ebx), %eax
 	jmp	*%eax
 
+/* EDI: a counter; EBX, ESI: as the page's entry has them. */
+	.globl	bringup_counted
+bringup_counted:
+	lock	incl (%edi)
+	lea	AP_PAGE_ENTRY(%ebx), %eax
+	jmp	*%eax
+
 	.section .rodata
 	.code16
 	.globl	bringup_real, bringup_real_end, bringup_target

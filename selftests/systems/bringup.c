@@ -292,6 +292,75 @@ static void host_cannot_start_who_is_not_wanted(void)
 	vm_free(vm);
 }
 
+/*
+ * Requests one after the other, while the host starts and stops whom it likes:
+ * each is done once, by its own vCPU. up is a hint, STATUS and the count are not.
+ */
+#define REQUESTS	90
+
+static volatile u32 counted[4];
+
+static void wait_counted(u32 id, u32 times)
+{
+	while (counted[id] != times) {
+		GUEST_ASSERT(counted[id] < times);
+		vcpu_op(AP_PAGE_UP, id);
+	}
+}
+
+static void meddled_guest(unsigned long cpu)
+{
+	u32 i, id;
+
+	for (i = 0; i < REQUESTS; i++) {
+		id = 1 + i % 3;
+		wait_counted(id, i / 3);	/* its stack, and no more than its own */
+		page_begin(id);
+		PAGE->cr0 = CR0_FLAT;
+		PAGE->gdtr.base = guest_page + AP_PAGE_GDT;
+		PAGE->gdtr.limit = AP_PAGE_GDT_LIMIT;
+		PAGE->cs = AP_PAGE_CODE32;
+		PAGE->ds = AP_PAGE_DATA32;
+		PAGE->es = AP_PAGE_DATA32;
+		PAGE->ss = AP_PAGE_DATA32;
+		PAGE->rip = (u64)bringup_counted;
+		PAGE->rsp = GUEST_STACK_TOP(id);
+		PAGE->rbx = guest_page;
+		PAGE->rsi = id;
+		PAGE->rdi = (u64)&counted[id];
+		page_fill();
+		while (PAGE->status != AP_PAGE_READY) {
+			GUEST_ASSERT(PAGE->status == AP_PAGE_FILLED || PAGE->status == AP_PAGE_TAKEN);
+			vcpu_op(AP_PAGE_UP, id);
+		}
+	}
+	for (id = 1; id <= 3; id++)
+		wait_counted(id, REQUESTS / 3);
+	SHARED->done = 1;
+}
+
+static void a_meddling_host_changes_nothing(void)
+{
+	static const u32 states[] = { KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_STOPPED };
+	struct vm_options options = with_page(4);
+	struct vm *vm = vm_create(meddled_guest, &options);
+	struct shared *shared = vm_shared(vm, GUEST_SHARED_DATA);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		vcpu_start(&vm->vcpu[i]);
+	for (i = 0; !shared->done; i++) {
+		struct vcpu *ap = &vm->vcpu[1 + i % 3];
+
+		vcpu_stop(ap);
+		vcpu_set_mp_state(ap, states[i / 3 % 2]);
+		vcpu_start(ap);
+	}
+	vcpu_join(&vm->vcpu[0]);
+	test_note("%u changes of state by the host", i);
+	vm_free(vm);
+}
+
 /* Nothing but up starts a stopped vCPU; what came for it meanwhile is lost, or waits. */
 static void stopped_guest(unsigned long cpu)
 {
@@ -429,6 +498,7 @@ TESTS = {
 	CASE(what_the_trampoline_refuses),
 	CASE(who_is_not_wanted_parks),
 	CASE(host_cannot_start_who_is_not_wanted),
+	CASE(a_meddling_host_changes_nothing),
 	CASE(only_up_starts_a_stopped_vcpu),
 	CASE(down_stops_another_at_once),
 	CASE(down_stops_the_caller),

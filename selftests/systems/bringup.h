@@ -79,6 +79,8 @@ struct seen {
 void bringup_long(void);
 void bringup_flat(void);
 extern struct seen bringup_seen;
+/* In protected mode: counts in *EDI, and goes to the page's entry: EBX, ESI. */
+void bringup_counted(void);
 /* What bringup_flat does then: 0: park; a page's address: go to its entry as vCPU 1. */
 extern volatile uint32_t bringup_again;
 
@@ -99,6 +101,7 @@ extern volatile u64 guest_page;
 struct shared {
 	volatile u64 alive[GUEST_MAX_VCPUS];	/* times the AP came round */
 	volatile u64 irqs;
+	volatile u64 done;
 	volatile u64 aps;
 };
 
