@@ -384,6 +384,56 @@ void guest_ipis_and_nmis_at_random(unsigned long cpu)
 	end(cpu);
 }
 
+/*
+ * The first that touches a stack is the delivery of an IPI, a #VC or an NMI: the host
+ * has no page there yet, and gets an exit in the middle of it.
+ */
+static void on_untouched_stack(u64 cpu, u64 round)
+{
+	static volatile u64 ready, over;
+	u64 top = UNTOUCHED + round * 0x2000 + 0x1000;
+	unsigned int kind = round % 3;
+	u64 plain = seen[USER].plain, nmis = seen[USER].nmis;
+
+	if (cpu == USER) {
+		machine_set_stacks(cpu, kind == 2 ? 0 : top, kind == 2 ? top : 0);
+		users[cpu].stop = 0;
+		users[cpu].loops = 0;
+		ready = round + 1;
+		run_user(cpu, kind == 1 ? user_cpuid_loop : user_loop);
+		machine_set_stacks(cpu, 0, 0);
+		over = round + 1;
+		return;
+	}
+	/* A second loop is begun only when the first CPUID has been answered. */
+	while (ready <= round || users[USER].loops < 2)
+		cpu_relax();
+	if (kind == 0) {
+		x2apic_icr(USER, VECTOR_PLAIN);
+		wait_plain(USER, plain + 1);
+	} else if (kind == 2) {
+		x2apic_icr(USER, ICR_NMI);
+		wait_nmis(USER, nmis + 1);
+		GUEST_ASSERT_EQ(seen[USER].nmis_in_user, seen[USER].nmis);
+	}
+	users[USER].stop = 1;
+	while (over <= round)
+		cpu_relax();
+	GUEST_ASSERT_EQ(seen[USER].plain, plain + (kind == 0));
+	GUEST_ASSERT_EQ(seen[USER].nmis, nmis + (kind == 2));
+	GUEST_ASSERT_EQ(seen[USER].plain_in_user, seen[USER].plain);
+}
+
+void guest_untouched_stacks(unsigned long cpu)
+{
+	u64 i;
+
+	start(cpu);
+	for (i = 0; i < UNTOUCHED_ROUNDS && (!cpu || cpu == USER); i++)
+		on_untouched_stack(cpu, i);
+	end(cpu);
+}
+
 /* #VC on a user's GS: each time that user mode is interrupted, and only then. */
 static void meet_wrong_gs(u64 cpu, u64 vector)
 {

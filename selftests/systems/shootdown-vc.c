@@ -238,14 +238,24 @@ void on_nmi(struct guest_regs *r, u64 gs)
 
 /* --- setting up --------------------------------------------------------------- */
 
+void machine_set_stacks(u64 cpu, u64 rsp0, u64 nmi)
+{
+	char *tss = (char *)guest_cpus[cpu].tss;
+
+	if (!rsp0)
+		rsp0 = GUEST_STACK_TOP(cpu) - GUEST_STACK_SIZE / 2;
+	if (!nmi)
+		nmi = (u64)&nmi_stacks[cpu].self;
+	*(struct guest_cpu **)nmi = &guest_cpus[cpu];
+	/* RSP0 and IST 1 */
+	*(u64 *)(tss + 4) = rsp0;
+	*(u64 *)(tss + 0x24) = nmi;
+}
+
 void machine_setup_cpu(u64 cpu)
 {
-	struct nmi_stack *nmi = &nmi_stacks[cpu];
-
 	guest_gdt[cpu][CPU_SELECTOR / 8] = 0x0040f30000000000ULL | cpu;
-	nmi->self = &guest_cpus[cpu];
-	/* IST 1 is at offset 0x24 of the TSS. */
-	*(u64 *)((char *)guest_cpus[cpu].tss + 0x24) = (u64)&nmi->self;
+	machine_set_stacks(cpu, 0, 0);
 	guest_set_handler(29, vctrap);
 	x2apic_enable();
 }

@@ -6,7 +6,9 @@
  *
  * The entries are in shootdown.S, the #VC and NMI handlers in shootdown-vc.c.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "shootdown.h"
 #include "vm.h"
@@ -443,6 +445,21 @@ GUEST_CASE(ipis_and_nmis_at_random)
 GUEST_CASE(eoi_without_swapgs)
 GUEST_CASE(wbinvd_without_swapgs)
 
+static void deliveries_onto_untouched_stacks(void)
+{
+	struct vm *vm = vm_create(guest_untouched_stacks, &(struct vm_options){ .vcpus = CPUS });
+	u64 size = UNTOUCHED_ROUNDS * 0x2000;
+	void *memory = vm_memory(size);
+
+	ASSERT_OK(madvise(memory, size, MADV_NOHUGEPAGE));
+	vm_add_slot(vm, UNTOUCHED, size, memory, 0);
+	vm_run(vm);
+	/* It was as untouched as said; an NMI stack is two pages. */
+	if (device_is_sevm())
+		ASSERT(vcpu_stat(&vm->vcpu[2], "npf_exits") >= UNTOUCHED_ROUNDS * 4 / 3);
+	vm_free(vm);
+}
+
 TESTS = {
 	SLOW_CASE(ten_thousand_ipis_per_pair, 300),
 	SLOW_CASE(all_shoot_at_once, 120),
@@ -452,6 +469,7 @@ TESTS = {
 	CASE(nmis_in_every_mode),
 	CASE(nmi_waits_for_nmi_complete),
 	SLOW_CASE(ipis_and_nmis_at_random, 120),
+	CASE(deliveries_onto_untouched_stacks),
 	CASE(eoi_without_swapgs),
 	CASE(wbinvd_without_swapgs),
 	TESTS_END

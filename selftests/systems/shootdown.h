@@ -33,6 +33,10 @@
 
 #define CPUS			4
 
+/* Memory that is mapped nowhere yet: two pages for each round. */
+#define UNTOUCHED		GUEST_MEMORY
+#define UNTOUCHED_ROUNDS	96
+
 #ifndef __ASSEMBLER__
 #include "guest.h"
 
@@ -91,6 +95,8 @@ extern volatile u64 tolerate_wrong_gs;
 
 void machine_setup_cpu(u64 cpu);	/* first of all, on each CPU */
 void machine_setup_gates(void);		/* once, when all CPUs are up */
+/* For what interrupts user mode, and for NMIs; 0: back to the usual one. */
+void machine_set_stacks(u64 cpu, u64 rsp0, u64 nmi);
 void arm(u64 cpu, u64 place, u64 what, u64 action, bool window);
 void wait_parked(u64 cpu);
 void release(u64 cpu);
@@ -124,6 +130,7 @@ void guest_nmi_waits_for_nmi_complete(unsigned long cpu);
 void guest_ipis_and_nmis_at_random(unsigned long cpu);
 void guest_eoi_without_swapgs(unsigned long cpu);
 void guest_wbinvd_without_swapgs(unsigned long cpu);
+void guest_untouched_stacks(unsigned long cpu);
 #endif /* __ASSEMBLER__ */
 
 #endif /* SELFTESTS_SHOOTDOWN_H */
