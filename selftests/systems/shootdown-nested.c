@@ -301,11 +301,11 @@ void guest_nmis_in_every_mode(unsigned long cpu)
 		for (i = 1; i <= MODE_ROUNDS; i++) {
 			x2apic_icr(to, ICR_NMI);
 			wait_nmis(to, i);
+			/* Else the next may find it on its way back from this one. */
+			linger(to);
 		}
 	}
 	if (!cpu) {
-		for (to = KERNEL; to <= OTHER; to++)
-			linger(to);
 		for (to = KERNEL; to <= OTHER; to++)
 			GUEST_ASSERT_EQ(seen[to].nmis, MODE_ROUNDS);
 		GUEST_ASSERT_EQ(seen[KERNEL].nmis_in_user, 0);
