@@ -62,6 +62,24 @@ static struct {
 /* Set before an AP holds: a hold by this form must have ended well when it arrives. */
 static volatile u64 left_by[GUEST_MAX_VCPUS];
 
+/*
+ * The BSP knows that an AP is about to hold, not that it is held. With nobody
+ * else watching, some APs come too late on purpose: after the next SIPI. (KVM
+ * loses that one.)
+ */
+static void announce_hold(unsigned long cpu)
+{
+	u64 round = orders.round, i;
+
+	WORLD->holds[cpu]++;
+	if (!WORLD->unwatched || WORLD->kvm || !(cpu & 1))
+		return;
+	while (orders.round == round)
+		cpu_relax();
+	for (i = 0; i < 50000; i++)
+		cpu_relax();
+}
+
 static u64 hold_once(void)
 {
 	return WORLD->msr ? guest_hold_msr() : guest_hold_nae();
@@ -69,26 +87,26 @@ static u64 hold_once(void)
 
 static void hold(unsigned long cpu)
 {
-	WORLD->holds[cpu]++;
+	announce_hold(cpu);
 	while (!hold_once())
 		WORLD->spurious[cpu]++;
 }
 
 static void __attribute__((noreturn)) leave(unsigned long cpu, u64 table, u32 how)
 {
+	u64 page = orders.parking;
 	void (*parking)(u64 page, u64 table, u32 how, u64 stack) =
-		(void *)(orders.parking + PARKING_ENTRY);
+		(void *)(page + PARKING_ENTRY);
 
 	cli();
 	left_by[cpu] = how;
 	if (how != LEAVE_NOW)
-		WORLD->holds[cpu]++;
+		announce_hold(cpu);
 	if (how == LEAVE_NAE) {
 		ghcb_register();
 		ghcb_begin(guest_ghcb(), HOLD_EVENT, 0, 0);
 	}
-	parking(orders.parking, table, how,
-		orders.parking + 0x1000 + (cpu + 1) * PARKING_STACK_SIZE);
+	parking(page, table, how, page + 0x1000 + (cpu + 1) * PARKING_STACK_SIZE);
 	__builtin_unreachable();
 }
 
