@@ -29,6 +29,7 @@ asm(".globl mmio_window; .set mmio_window, 0x7f000000");
 static u8 stubs[GUEST_MAX_VCPUS][MMIO_STUB_SIZE];
 static u64 skip;		/* unless 0: answer a #VC by going on, this many bytes later */
 static bool terminate;		/* when the handler is at its end */
+static bool refuse_users;
 
 /* --- the guest's memory ------------------------------------------------------- */
 
@@ -184,7 +185,10 @@ bool mmio_guest_vc(struct guest_regs *r)
 		r->rip += skip;
 		return true;
 	}
-	outcome = mmio_emulate(r, &guest_memory, stubs[cpu->index]);
+	if (refuse_users && is_user(r))
+		outcome = MMIO_REFUSED;
+	else
+		outcome = mmio_emulate(r, &guest_memory, stubs[cpu->index]);
 	if (outcome == MMIO_DONE)
 		return true;
 	if (terminate)
@@ -467,6 +471,22 @@ void mmio_guest_protected_page(unsigned long cpu)
 	GUEST_ASSERT_EQ(*page, mmio_pattern(0x1010));
 }
 
+/* A kernel that does no MMIO for its users: OpenBSD */
+void mmio_guest_refused_user(unsigned long cpu)
+{
+	struct guest_regs r = initial;
+
+	begin();
+	refuse_users = true;
+	r.rsi = WINDOW_PAGE(1);
+	r.rdi = WINDOW_PAGE(4);
+	expect_fault(14, FAULT_RESERVED | FAULT_USER, guest_try(mmio_run_user(&r, mmio_movsb)));
+	GUEST_ASSERT_EQ(guest_cpu()->try_rip, (u64)mmio_movsb);
+	guest_sync(0);
+	mmio_run(&r, mmio_movsb);
+	GUEST_ASSERT_EQ(*(volatile u8 *)WINDOW_PAGE(4), mmio_pattern(0x1000));
+}
+
 void mmio_guest_terminate(unsigned long cpu)
 {
 	begin();
@@ -490,4 +510,13 @@ void mmio_guest_plain_fetch(unsigned long cpu)
 {
 	begin();
 	mmio_run(&(struct guest_regs) { 0 }, (void *)(WINDOW_PAGE(1) + 0x40));
+}
+
+void mmio_guest_plain_walk(unsigned long cpu)
+{
+	begin();
+	((volatile u64 *)GUEST_PD)[(WINDOW >> 21) + 1] =
+		(DEVICE + 0x1000) | PTE_PRESENT | PTE_WRITE | PTE_USER;
+	write_cr3(read_cr3());
+	touch(WINDOW + 0x203004);
 }

@@ -24,6 +24,7 @@ enum hammer_now { NOW_CHANGING, NOW_HOLE, NOW_RAM };
 struct hammer {
 	volatile u64 stop;
 	volatile u64 state;		/* round << 2 | enum hammer_now */
+	volatile u64 fence[2];		/* memory just outside of the hole, or 0 */
 	struct {
 		volatile u64 cell;	/* GPA of a counter, and of a constant after it */
 		volatile u64 hole;	/* never any RAM there */
@@ -51,7 +52,7 @@ static void hammer_guest(unsigned long cpu)
 	struct hammer *h = (struct hammer *)GUEST_SHARED_DATA;
 	volatile u64 *cell = (u64 *)h->vcpu[cpu].cell;
 	bool hole = h->vcpu[cpu].hole;
-	unsigned int i;
+	unsigned int i, side = 0;
 
 	guest_set_handler(29, mmio_guest_vc);
 	if (!cpu) {
@@ -81,6 +82,12 @@ static void hammer_guest(unsigned long cpu)
 		GUEST_ASSERT_EQ(look, device ? HAMMER_DEVICE : HAMMER_RAM);
 		if (!hole)
 			must_be(state, h->state, device);
+
+		seen = guest_cpu()->vc_count;
+		side ^= 1;
+		if (h->fence[side])
+			GUEST_ASSERT_EQ(*(volatile u64 *)h->fence[side], HAMMER_RAM);
+		GUEST_ASSERT(!went_to_device(seen));
 	}
 }
 
@@ -130,11 +137,22 @@ static void set_state(struct hammer *h, u64 round, enum hammer_now now)
 	__atomic_store_n(&h->state, round << 2 | now, __ATOMIC_SEQ_CST);
 }
 
+/* Where the hole must end, if it is to be of just this size */
+static void add_fence(struct vm *vm, volatile u64 *where, u64 gpa)
+{
+	u64 *memory = vm_memory(0x1000);
+
+	*memory = HAMMER_RAM;
+	vm_add_slot(vm, gpa, 0x1000, memory, 0);
+	*where = gpa;
+}
+
 /*
  * Slots at gpa, of size bytes, come and go; cell[] says where each vCPU's counter
- * is. What is outside the slots is never memory.
+ * is. What is outside the slots is never memory. markers: how many cover the hole;
+ * 0: it is part of a larger one.
  */
-static void hammer(u64 gpa, u64 size, const u64 cell[HAMMER_VCPUS], bool bounded,
+static void hammer(u64 gpa, u64 size, const u64 cell[HAMMER_VCPUS], unsigned int markers,
 		   unsigned int rounds)
 {
 	struct vm *vm = vm_create(hammer_guest, &(struct vm_options) { .vcpus = HAMMER_VCPUS });
@@ -142,10 +160,9 @@ static void hammer(u64 gpa, u64 size, const u64 cell[HAMMER_VCPUS], bool bounded
 	u8 *memory = vm_memory(size);
 	unsigned int slot, i, round;
 
-	/* Where the hole must end, if it is to be of just this size */
-	if (bounded) {
-		vm_add_slot(vm, gpa - 0x1000, 0x1000, vm_memory(0x1000), 0);
-		vm_add_slot(vm, gpa + size, 0x1000, vm_memory(0x1000), 0);
+	if (markers) {
+		add_fence(vm, &h->fence[0], gpa - 0x1000);
+		add_fence(vm, &h->fence[1], gpa + size);
 	}
 	slot = vm->slots;
 	for (i = 0; i < HAMMER_VCPUS; i++) {
@@ -181,10 +198,9 @@ static void hammer(u64 gpa, u64 size, const u64 cell[HAMMER_VCPUS], bool bounded
 		ASSERT_EQ(ram, h->vcpu[i].ram);
 		ASSERT_EQ(device_cell[i], h->vcpu[i].mmio);
 	}
-	/* One marker covers the hole, as often as there was one. */
-	if (bounded && device_is_sevm()) {
-		ASSERT_EQ(vm_stat(vm, "mmio_markers"), rounds + 1);
-		ASSERT_EQ(vm_stat(vm, "mmio_markers_zapped"), rounds);
+	if (markers && device_is_sevm()) {
+		ASSERT_EQ(vm_stat(vm, "mmio_markers"), markers * (rounds + 1));
+		ASSERT_EQ(vm_stat(vm, "mmio_markers_zapped"), markers * rounds);
 	}
 	vm_free(vm);
 }
@@ -193,14 +209,24 @@ void slots_over_a_4k_marker(void)
 {
 	static const u64 cell[] = { FRESH_HOLE, FRESH_HOLE + 0x40, FRESH_HOLE + 0xff0 };
 
-	hammer(FRESH_HOLE, 0x1000, cell, true, 200);
+	hammer(FRESH_HOLE, 0x1000, cell, 1, 200);
+}
+
+/* Three pages that no larger marker fits */
+void slots_over_three_markers(void)
+{
+	static const u64 cell[] = {
+		FRESH_HOLE + 0x1ff000, FRESH_HOLE + 0x200000, FRESH_HOLE + 0x201000,
+	};
+
+	hammer(FRESH_HOLE + 0x1ff000, 0x3000, cell, HAMMER_VCPUS, 100);
 }
 
 void slots_over_a_2m_marker(void)
 {
 	static const u64 cell[] = { FRESH_HOLE, FRESH_HOLE + 0x123450, FRESH_HOLE + 0x1ffff0 };
 
-	hammer(FRESH_HOLE, 0x200000, cell, true, 100);
+	hammer(FRESH_HOLE, 0x200000, cell, 1, 100);
 }
 
 /* Part of a hole: the rest of it is one all the time. */
@@ -210,7 +236,7 @@ void slots_in_a_1g_marker(void)
 		FRESH_HOLE + 0x200000, FRESH_HOLE + 0x201000, FRESH_HOLE + 0x30000000,
 	};
 
-	hammer(FRESH_HOLE + 0x200000, 0x2000, cell, false, 100);
+	hammer(FRESH_HOLE + 0x200000, 0x2000, cell, 0, 100);
 }
 
 void slots_over_a_1g_marker(void)
@@ -219,5 +245,5 @@ void slots_over_a_1g_marker(void)
 		FRESH_HOLE, FRESH_HOLE + 0x1234560, FRESH_HOLE + 0x3ffffff0,
 	};
 
-	hammer(FRESH_HOLE, 0x40000000, cell, true, 50);
+	hammer(FRESH_HOLE, 0x40000000, cell, 1, 50);
 }

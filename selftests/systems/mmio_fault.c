@@ -17,6 +17,12 @@
 #include "mmio_fault.h"
 #include "vm.h"
 
+/* The error code of a nested page fault */
+#define NPF_FETCH	(1UL << 4)
+#define NPF_FINAL	(1UL << 32)	/* not in a walk: */
+#define NPF_WALK	(1UL << 33)	/* of the guest's page tables */
+#define NPF_KINDS	(NPF_FETCH | NPF_FINAL | NPF_WALK)
+
 /* --- the device ------------------------------------------------------------------- */
 
 static u8 device[DEVICE_SIZE];
@@ -460,6 +466,17 @@ static void movs_writes_only_where_its_user_may(void)
 	vm_free(vm);
 }
 
+static void a_kernel_may_refuse_its_users(void)
+{
+	struct vm *vm = create(mmio_guest_refused_user, on_mmio, false);
+
+	sync_to(&vm->vcpu[0], 0);
+	ASSERT_EQ(nr_seen, 0);
+	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
+	ASSERT(!strcmp(log_text(), "r1@0"));
+	vm_free(vm);
+}
+
 static void a_guest_that_cannot_go_on_says_so(void)
 {
 	struct vm *vm = create(mmio_guest_terminate, NULL, false);
@@ -492,19 +509,32 @@ static void page_tables_in_the_device_are_a_shutdown(void)
 	shuts_down(mmio_guest_tables);
 }
 
-static void a_plain_guests_fetch_ends_in_userspace(void)
+/* Nobody can emulate these; error: bits of the #NPF that say which it is. */
+static void plain_ends(void (*fn)(unsigned long), u64 gpa, u64 error, bool has_bytes)
 {
-	struct vm *vm = create(mmio_guest_plain_fetch, NULL, true);
+	struct vm *vm = create(fn, NULL, true);
 	struct kvm_run *run = vm->vcpu[0].run;
 
 	ASSERT_EQ(vcpu_run_to_exit(&vm->vcpu[0]), KVM_EXIT_INTERNAL_ERROR);
 	ASSERT_EQ(run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
 	if (device_is_sevm()) {
-		ASSERT_EQ(run->emulation_failure.insn_size, 0);
-		ASSERT_EQ(run->internal.data[3], DEVICE + DEVICE_PAGE_1 + 0x40);
-		ASSERT(run->internal.data[4] & 0x10);
+		ASSERT_EQ(run->emulation_failure.insn_size > 0, has_bytes);
+		ASSERT_EQ(run->internal.data[3], gpa);
+		ASSERT_EQ(run->internal.data[4] & NPF_KINDS, error);
 	}
 	vm_free(vm);
+}
+
+static void a_plain_guests_fetch_ends_in_userspace(void)
+{
+	plain_ends(mmio_guest_plain_fetch, DEVICE + DEVICE_PAGE_1 + 0x40,
+		   NPF_FETCH | NPF_FINAL, false);
+}
+
+/* The third entry of the page table that is in the device's second page */
+static void a_plain_guests_walk_ends_in_userspace(void)
+{
+	plain_ends(mmio_guest_plain_walk, DEVICE + 0x1018, NPF_WALK, true);
 }
 
 TESTS = {
@@ -519,11 +549,14 @@ TESTS = {
 	CASE(a_walk_raises_vc),
 	CASE(an_instruction_may_end_at_the_edge),
 	CASE(movs_writes_only_where_its_user_may),
+	CASE(a_kernel_may_refuse_its_users),
 	CASE(a_guest_that_cannot_go_on_says_so),
 	CASE(a_stack_in_the_device_is_a_shutdown),
 	CASE(page_tables_in_the_device_are_a_shutdown),
 	CASE(a_plain_guests_fetch_ends_in_userspace),
+	CASE(a_plain_guests_walk_ends_in_userspace),
 	SLOW_CASE(slots_over_a_4k_marker, 180),
+	SLOW_CASE(slots_over_three_markers, 180),
 	SLOW_CASE(slots_over_a_2m_marker, 180),
 	SLOW_CASE(slots_in_a_1g_marker, 180),
 	SLOW_CASE(slots_over_a_1g_marker, 180),

@@ -101,10 +101,12 @@ void mmio_guest_fetch(unsigned long cpu);
 void mmio_guest_edge(unsigned long cpu);
 void mmio_guest_walk(unsigned long cpu);
 void mmio_guest_protected_page(unsigned long cpu);
+void mmio_guest_refused_user(unsigned long cpu);
 void mmio_guest_terminate(unsigned long cpu);
 void mmio_guest_stack(unsigned long cpu);
 void mmio_guest_tables(unsigned long cpu);
 void mmio_guest_plain_fetch(unsigned long cpu);
+void mmio_guest_plain_walk(unsigned long cpu);
 
 /* #VC 0x400; what is none of it, or ends in a fault, is false: guest_set_handler() */
 bool mmio_guest_vc(struct guest_regs *regs);
@@ -112,6 +114,7 @@ bool mmio_guest_vc(struct guest_regs *regs);
 /* --- mmio_fault-slots.c: cases ------------------------------------------------------ */
 
 void slots_over_a_4k_marker(void);
+void slots_over_three_markers(void);
 void slots_over_a_2m_marker(void);
 void slots_in_a_1g_marker(void);
 void slots_over_a_1g_marker(void);
