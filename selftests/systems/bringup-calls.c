@@ -5,11 +5,6 @@
  */
 #include "bringup.h"
 
-#define XEN_EPERM	(-1L)
-#define XEN_ENOENT	(-2L)
-#define XEN_EEXIST	(-17L)
-#define XEN_ENOSYS	(-38L)
-
 static void many_guest(unsigned long cpu)
 {
 	u64 i;
@@ -319,7 +314,7 @@ static void errors_guest(unsigned long cpu)
 		ghcb_set(g, GHCB_RAX, AP_PAGE_HYPERCALL);
 		ghcb_set(g, GHCB_CPL, i == 3 ? 3 << 24 : 0);
 		if (i != 1)
-			ghcb_set(g, GHCB_RDI, AP_PAGE_DOWN);
+			ghcb_set(g, GHCB_RDI, i == 3 ? AP_PAGE_DOWN : AP_PAGE_IS_UP);
 		if (i != 2)
 			ghcb_set(g, GHCB_RSI, 1);
 		if (!i)

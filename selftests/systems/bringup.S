@@ -113,10 +113,23 @@ bringup_flat:
 	lea	AP_PAGE_ENTRY(%ebx), %eax
 	jmp	*%eax
 
-/* EDI: a counter; EBX, ESI: as the page's entry has them. */
+/*
+ * EDI: a counter; EBX, ESI: as the page's entry has them. Its APIC ID tells which
+ * vCPU this really is: CPUID leaf 1, EBX, by the MSR protocol.
+ */
 	.globl	bringup_counted
 bringup_counted:
-	lock	incl (%edi)
+	mov	$MSR_GHCB, %ecx
+	mov	$(1 << 30 | 4), %eax
+	mov	$1, %edx
+	wrmsr
+	VMGEXIT
+	rdmsr
+	shr	$24, %edx
+	cmp	%edx, %esi
+	je	1f
+	lock	incl bringup_strangers
+1:	lock	incl (%edi)
 	lea	AP_PAGE_ENTRY(%ebx), %eax
 	jmp	*%eax
 
@@ -165,10 +178,12 @@ bringup_real_end:
 
 	.data
 	.balign	16
-	.globl	bringup_seen, bringup_again
+	.globl	bringup_seen, bringup_again, bringup_strangers
 bringup_seen:
 	.skip	SEEN_SIZE
 bringup_again:
+	.long	0
+bringup_strangers:
 	.long	0
 
 	.section .note.GNU-stack, "", @progbits

@@ -330,12 +330,13 @@ static void meddled_guest(unsigned long cpu)
 		PAGE->rdi = (u64)&counted[id];
 		page_fill();
 		while (PAGE->status != AP_PAGE_READY) {
-			GUEST_ASSERT(PAGE->status == AP_PAGE_FILLED || PAGE->status == AP_PAGE_TAKEN);
+			GUEST_ASSERT(PAGE->status < AP_PAGE_BAD_VERSION);
 			vcpu_op(AP_PAGE_UP, id);
 		}
 	}
 	for (id = 1; id <= 3; id++)
 		wait_counted(id, REQUESTS / 3);
+	GUEST_ASSERT_EQ(bringup_strangers, 0);
 	SHARED->done = 1;
 }
 
@@ -439,6 +440,37 @@ static void last_one_down_is_a_power_off(void)
 	vm_free(vm);
 }
 
+/* A held vCPU is up from the call on, also while its thread has not come to it. */
+static void at_once_guest(unsigned long cpu)
+{
+	page_start(1, parks);
+	wait_down(1);
+	guest_sync(1);		/* the host takes its thread out of KVM_RUN */
+	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_IS_UP, 1), 0);
+	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_UP, 1), 0);
+	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_IS_UP, 1), 1);
+	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_UP, 1), XEN_EEXIST);
+	guest_sync(2);		/* and puts it back */
+	wait_alive(1, 2);
+}
+
+static void up_counts_at_once(void)
+{
+	struct vm_options options = with_page(2);
+	struct vm *vm = vm_create(at_once_guest, &options);
+	struct vcpu *bsp = &vm->vcpu[0], *ap = &vm->vcpu[1];
+
+	vcpu_start(ap);
+	ASSERT_EQ(vcpu_run(bsp), UCALL_SYNC);
+	vcpu_stop(ap);
+	ASSERT_EQ(vcpu_mp_state(ap), KVM_MP_STATE_AP_RESET_HOLD);
+	ASSERT_EQ(vcpu_run(bsp), UCALL_SYNC);
+	ASSERT_EQ(vcpu_mp_state(ap), KVM_MP_STATE_RUNNABLE);
+	vcpu_start(ap);
+	ASSERT_EQ(vcpu_run(bsp), UCALL_DONE);
+	vm_free(vm);
+}
+
 /* What a VMM that continues a guest sets: the states of the vCPUs, as they were. */
 static void restore_guest(unsigned long cpu)
 {
@@ -505,6 +537,7 @@ TESTS = {
 	CASE(two_stop_each_other),
 	CASE(down_leaves_what_it_was_doing),
 	CASE(errors_of_the_hypercall),
+	CASE(up_counts_at_once),
 	CASE(last_one_down_is_a_power_off),
 	CASE(stopped_state_is_restored),
 	CASE(parked_state_is_restored),

@@ -63,6 +63,10 @@
 #define EFER_SVME	0x1000
 
 #define KVM_NO_CALL	(-1000L)	/* -KVM_ENOSYS */
+#define XEN_EPERM	(-1L)
+#define XEN_ENOENT	(-2L)
+#define XEN_EEXIST	(-17L)
+#define XEN_ENOSYS	(-38L)
 
 #define VECTOR		0x55
 
@@ -81,6 +85,7 @@ void bringup_flat(void);
 extern struct seen bringup_seen;
 /* In protected mode: counts in *EDI, and goes to the page's entry: EBX, ESI. */
 void bringup_counted(void);
+extern volatile uint32_t bringup_strangers;	/* who came there and is not ESI */
 /* What bringup_flat does then: 0: park; a page's address: go to its entry as vCPU 1. */
 extern volatile uint32_t bringup_again;
 
