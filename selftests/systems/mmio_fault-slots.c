@@ -209,7 +209,7 @@ void slots_over_a_4k_marker(void)
 {
 	static const u64 cell[] = { FRESH_HOLE, FRESH_HOLE + 0x40, FRESH_HOLE + 0xff0 };
 
-	hammer(FRESH_HOLE, 0x1000, cell, 1, 200);
+	hammer(FRESH_HOLE, 0x1000, cell, 1, 150);
 }
 
 /* Three pages that no larger marker fits */
@@ -219,14 +219,14 @@ void slots_over_three_markers(void)
 		FRESH_HOLE + 0x1ff000, FRESH_HOLE + 0x200000, FRESH_HOLE + 0x201000,
 	};
 
-	hammer(FRESH_HOLE + 0x1ff000, 0x3000, cell, HAMMER_VCPUS, 100);
+	hammer(FRESH_HOLE + 0x1ff000, 0x3000, cell, HAMMER_VCPUS, 60);
 }
 
 void slots_over_a_2m_marker(void)
 {
 	static const u64 cell[] = { FRESH_HOLE, FRESH_HOLE + 0x123450, FRESH_HOLE + 0x1ffff0 };
 
-	hammer(FRESH_HOLE, 0x200000, cell, 1, 100);
+	hammer(FRESH_HOLE, 0x200000, cell, 1, 60);
 }
 
 /* Part of a hole: the rest of it is one all the time. */
@@ -236,7 +236,7 @@ void slots_in_a_1g_marker(void)
 		FRESH_HOLE + 0x200000, FRESH_HOLE + 0x201000, FRESH_HOLE + 0x30000000,
 	};
 
-	hammer(FRESH_HOLE + 0x200000, 0x2000, cell, 0, 100);
+	hammer(FRESH_HOLE + 0x200000, 0x2000, cell, 0, 60);
 }
 
 void slots_over_a_1g_marker(void)
@@ -245,5 +245,5 @@ void slots_over_a_1g_marker(void)
 		FRESH_HOLE, FRESH_HOLE + 0x1234560, FRESH_HOLE + 0x3ffffff0,
 	};
 
-	hammer(FRESH_HOLE, 0x40000000, cell, 1, 50);
+	hammer(FRESH_HOLE, 0x40000000, cell, 1, 40);
 }
