@@ -48,9 +48,14 @@
 
 	movl	$(AP_CODE >> 4) << 16, AP_TABLE_IP(%r14)
 	call	start_aps
+	lea	-1(%r15), %ecx
+0:	pause				/* however long it takes */
+	cmpl	%ecx, APS_STARTED
+	jb	0b
+	mov	$500000000, %r12d
+	call	pause
 	mov	$3, %sil
-	lea	-1(%r15), %eax
-	cmpl	%eax, APS_STARTED
+	cmpl	%ecx, APS_STARTED
 	jne	end
 	xor	%esi, %esi
 

@@ -5,13 +5,16 @@
  *
  *	RDI	the C-bit's mask, 0 in a plain guest
  *	RSI	number of vCPUs
- *	RDX	bytes of memory
+ *	RDX	bytes of memory				(plain guests only)
  *	RSP	0x1f000, with 20 KiB below it
  *	R8	a GHCB page, mapped shared		(SEV-ES only)
  *	R9	the AP page with the jump table	(SEV-ES only; firmware/ap.S)
+ *	R11	a GHCB page for each AP, consecutive	(SEV-ES only)
+ *	RBP	the bring-up page, 0: none		(SEV-ES only; firmware/ap_page.S)
  *
  * The first vCPU of a SEV-ES guest came through firmware/bsp.S: the jump table
- * is registered, the GHCB's address is in its MSR. Memory that is not the file
+ * is registered, the GHCB's address is in its MSR. With the bring-up page its APs
+ * are stopped, and start by the page alone. Memory that is not the file
  * holds zeros in a plain guest and garbage in a SEV-ES guest.
  */
 #include <errno.h>

@@ -19,9 +19,6 @@
 #define MAX_EVENTS	100000
 #define NOBODY		-2		/* -1 is a sender that is no vCPU */
 
-#define MS		"%" PRIu64 ".%03" PRIu64
-#define MS_ARGS(us)	(us) / 1000, (us) % 1000
-
 static struct timeline timeline;
 static FILE *text_file, *svg_file;
 
@@ -204,8 +201,10 @@ static void print_event(const struct event *e, FILE *out)
 
 static void print_start(enum lane_state state, int starter, uint64_t us, FILE *out)
 {
-	if (starter == NOBODY)
-		fputs(state == LANE_IDLE || state == LANE_STOPPED ? "never started" : "not started by anyone", out);
+	if (starter == NOBODY && (state == LANE_IDLE || state == LANE_STOPPED))
+		fputs("never started", out);
+	else if (starter == NOBODY)
+		fputs("not started by anyone", out);
 	else if (starter < 0)
 		fputs("started from outside", out);
 	else

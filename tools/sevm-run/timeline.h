@@ -6,6 +6,7 @@
 #ifndef SEVM_RUN_TIMELINE_H
 #define SEVM_RUN_TIMELINE_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +20,10 @@ struct trace_line {
 
 void trace_open(void);
 uint64_t trace_read(void (*take)(void *arg, const struct trace_line *line), void *arg);
+
+/* Microseconds as milliseconds, in a format and as its arguments. */
+#define MS		"%" PRIu64 ".%03" PRIu64
+#define MS_ARGS(us)	(us) / 1000, (us) % 1000
 
 /* What a vCPU does. */
 enum lane_state {

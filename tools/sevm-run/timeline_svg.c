@@ -5,7 +5,8 @@
  *
  * Time goes to the right, in scale, but long times in which nothing happens are
  * cut out. What would fall on the same pixels is drawn once and counted, coarser
- * where there is much, so the size of the file has a bound. Plain SVG 1.1: no script, no style sheet, no font.
+ * where there is much, so the size of the file has a bound. Plain SVG 1.1: no
+ * script, no style sheet, no font.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -158,13 +159,11 @@ static void bar(const struct picture *p, int cpu, enum lane_state state, uint64_
 	double x = x_of(p, from), width = x_of(p, to) - x;
 	double height = p->lane * state_look[state].height;
 
-	fprintf(p->out,
-		"<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\">"
-		"<title>vCPU %d %s, %" PRIu64 ".%03" PRIu64 " to %" PRIu64 ".%03" PRIu64
-		" ms</title></rect>\n",
-		x, y_of(p, cpu) - height / 2, width < 1 ? 1 : width, height,
-		state_look[state].colour, cpu, lane_state_names[state], from / 1000,
-		from % 1000, to / 1000, to % 1000);
+	fprintf(p->out, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' fill='%s'>", x,
+		y_of(p, cpu) - height / 2, width < 1 ? 1 : width, height,
+		state_look[state].colour);
+	fprintf(p->out, "<title>vCPU %d %s, " MS " to " MS " ms</title></rect>\n", cpu,
+		lane_state_names[state], MS_ARGS(from), MS_ARGS(to));
 }
 
 /* Of states on the same pixel only the last is drawn, so the picture is small. */
@@ -175,7 +174,7 @@ static void lane(const struct picture *p, int cpu)
 	uint64_t since = 0;
 	size_t i;
 
-	fprintf(p->out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">vCPU %d</text>\n",
+	fprintf(p->out, "<text x='%d' y='%.1f' text-anchor='end'>vCPU %d</text>\n",
 		LEFT - 10, y_of(p, cpu) + 4, cpu);
 	for (i = 0; i < t->count; i++) {
 		const struct event *e = &t->event[i];
@@ -214,7 +213,7 @@ static size_t count_here(const struct picture *p, size_t i)
 
 static void title(const struct picture *p, const struct event *e, size_t count)
 {
-	fprintf(p->out, "<title>%" PRIu64 ".%03" PRIu64 " ms: ", e->us / 1000, e->us % 1000);
+	fprintf(p->out, "<title>" MS " ms: ", MS_ARGS(e->us));
 	if (e->peer >= 0 && e->cpu >= 0)
 		fprintf(p->out, "vCPU %d to vCPU %d: ", e->cpu, e->peer);
 	else
@@ -238,20 +237,20 @@ static void arrow(const struct picture *p, const struct event *e, size_t count)
 	fputs("<g>", p->out);
 	title(p, e, count);
 	fprintf(p->out,
-		"<path d=\"M%.1f %.1fV%.1f\" stroke=\"%s\" stroke-dasharray=\"%s\" fill=\"none\"/>",
+		"<path d='M%.1f %.1fV%.1f' stroke='%s' stroke-dasharray='%s' fill='none'/>",
 		x, y1, y2 + back, colour, arrow_look[e->kind].dash);
-	fprintf(p->out, "<path d=\"M%.1f %.1fl%.1f %.1fh%.1fz\" fill=\"%s\"/>", x, y2,
+	fprintf(p->out, "<path d='M%.1f %.1fl%.1f %.1fh%.1fz' fill='%s'/>", x, y2,
 		-head * 0.7, back, head * 1.4, colour);
-	fprintf(p->out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" fill=\"%s\"/>", x, y1, colour);
+	fprintf(p->out, "<circle cx='%.1f' cy='%.1f' r='2' fill='%s'/>", x, y1, colour);
 	if (count > 1)
-		fprintf(p->out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"9\" fill=\"%s\">%zu</text>",
+		fprintf(p->out, "<text x='%.1f' y='%.1f' font-size='9' fill='%s'>%zu</text>",
 			x + 3, y2 + 2 * back, colour, count);
 	fputs("</g>\n", p->out);
 }
 
 static void diamond(const struct picture *p, double x, double y)
 {
-	fprintf(p->out, "<path d=\"M%.1f %.1fl4 5l-4 5l-4 -5z\" fill=\"#333333\"/>", x, y - 5);
+	fprintf(p->out, "<path d='M%.1f %.1fl4 5l-4 5l-4 -5z' fill='#333333'/>", x, y - 5);
 }
 
 static void signals(const struct picture *p)
@@ -295,15 +294,15 @@ static void cut(const struct picture *p, unsigned int i, double bottom)
 {
 	double x = end_of(p, i) + CUT_PAD, y;
 
-	fprintf(p->out, "<rect x=\"%.1f\" y=\"%d\" width=\"%d\" height=\"%.1f\" fill=\"#ffffff\"/>\n",
+	fprintf(p->out, "<rect x='%.1f' y='%d' width='%d' height='%.1f' fill='#ffffff'/>\n",
 		x, TOP_MARGIN, CUT_WIDTH, bottom - TOP_MARGIN + 8);
 	for (y = x; y < x + CUT_WIDTH + 1; y += CUT_WIDTH)
-		fprintf(p->out, "<path d=\"M%.1f %dV%.1f\" stroke=\"#bbbbbb\" "
-			"stroke-dasharray=\"2 3\"/>\n", y, TOP_MARGIN, bottom + 4);
-	fprintf(p->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" font-size=\"10\" "
-		"fill=\"#777777\">", x + CUT_WIDTH / 2.0, TOP_MARGIN - 6);
+		fprintf(p->out, "<path d='M%.1f %dV%.1f' stroke='#bbb' stroke-dasharray='2 3'/>\n",
+			y, TOP_MARGIN, bottom + 4);
+	fputs("<g text-anchor='middle' font-size='10' fill='#777777'>", p->out);
+	fprintf(p->out, "<text x='%.1f' y='%d'>", x + CUT_WIDTH / 2.0, TOP_MARGIN - 6);
 	duration(p, p->stretch[i + 1].from - p->stretch[i].to);
-	fputs("</text>\n", p->out);
+	fputs("</text></g>\n", p->out);
 }
 
 /* 1, 2 or 5 times a power of 10 microseconds, so that the numbers have room. */
@@ -325,9 +324,9 @@ static void tick(const struct picture *p, uint64_t us, double bottom, uint64_t s
 	int digits = step % 1000 == 0 ? 0 : step % 100 == 0 ? 1 : step % 10 == 0 ? 2 : 3;
 	double x = x_of(p, us);
 
-	fprintf(p->out, "<path d=\"M%.1f %.1fv5\" stroke=\"#333333\"/>"
-		"<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" font-size=\"11\">%.*f</text>\n",
-		x, bottom, x, bottom + 18, digits, us / 1000.0);
+	fprintf(p->out, "<path d='M%.1f %.1fv5' stroke='#333333'/>", x, bottom);
+	fprintf(p->out, "<text x='%.1f' y='%.1f' text-anchor='middle' font-size='11'>%.*f</text>\n",
+		x, bottom + 18, digits, us / 1000.0);
 }
 
 static void axis(const struct picture *p, double bottom)
@@ -341,7 +340,7 @@ static void axis(const struct picture *p, double bottom)
 		double left = i ? s->x - CUT_PAD : s->x;
 		double right = end_of(p, i) + (i + 1 < p->stretches ? CUT_PAD : 0);
 
-		fprintf(p->out, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#333333\"/>\n", left, bottom,
+		fprintf(p->out, "<path d='M%.1f %.1fH%.1f' stroke='#333333'/>\n", left, bottom,
 			right);
 		/* A stretch that is too short for a round number has its own. */
 		if (first > s->to)
@@ -351,14 +350,14 @@ static void axis(const struct picture *p, double bottom)
 		if (i + 1 < p->stretches)
 			cut(p, i, bottom);
 	}
-	fprintf(p->out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" font-size=\"11\">ms</text>\n",
+	fprintf(p->out, "<text x='%d' y='%.1f' text-anchor='end' font-size='11'>ms</text>\n",
 		LEFT - 24, bottom + 18);
 }
 
 /* What is there, and no more. The result is where the next one goes. */
 static double key(const struct picture *p, double x, const char *name)
 {
-	fprintf(p->out, "<text x=\"%.1f\" y=\"46\" font-size=\"11\">", x + 26);
+	fprintf(p->out, "<text x='%.1f' y='46' font-size='11'>", x + 26);
 	put_text(p, name);
 	fputs("</text>\n", p->out);
 	return x + 26 + 6.2 * strlen(name) + 18;
@@ -384,16 +383,17 @@ static void legend(const struct picture *p)
 
 		if (!state[i])
 			continue;
-		fprintf(p->out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"20\" height=\"%.1f\" "
-			"fill=\"%s\"/>\n", x, 42 - height / 2, height, state_look[i].colour);
+		fprintf(p->out, "<rect x='%.1f' y='%.1f' width='20' height='%.1f' fill='%s'/>\n",
+			x, 42 - height / 2, height, state_look[i].colour);
 		x = key(p, x, lane_state_names[i]);
 	}
 	for (i = EVENT_INIT; i < EVENT_KINDS; i++) {
 		if (!kind[i])
 			continue;
-		fprintf(p->out, "<path d=\"M%.1f 42h15\" stroke=\"%s\" stroke-dasharray=\"%s\"/>"
-			"<path d=\"M%.1f 42l-6 -4v8z\" fill=\"%s\"/>\n", x, arrow_look[i].colour,
-			arrow_look[i].dash, x + 20, arrow_look[i].colour);
+		fprintf(p->out, "<path d='M%.1f 42h15' stroke='%s' stroke-dasharray='%s'/>", x,
+			arrow_look[i].colour, arrow_look[i].dash);
+		fprintf(p->out, "<path d='M%.1f 42l-6 -4v8z' fill='%s'/>\n", x + 20,
+			arrow_look[i].colour);
 		x = key(p, x, arrow_look[i].name);
 	}
 	if (kind[EVENT_MARK]) {
@@ -426,16 +426,17 @@ void timeline_svg(const struct timeline *t, FILE *out)
 
 	make_axis(&p);
 	columns(&p);
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" "
-		"viewBox=\"0 0 %d %.0f\" font-family=\"sans-serif\" font-size=\"12\">\n",
-		WIDTH, bottom + 30, WIDTH, bottom + 30);
-	fputs("<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n", out);
-	fprintf(out, "<text x=\"%d\" y=\"22\" font-size=\"14\" font-weight=\"bold\">", LEFT);
+	fprintf(out, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %.0f'", WIDTH,
+		bottom + 30);
+	fprintf(out, " width='%d' height='%.0f' font-family='sans-serif' font-size='12'>\n", WIDTH,
+		bottom + 30);
+	fputs("<rect width='100%' height='100%' fill='#ffffff'/>\n", out);
+	fprintf(out, "<text x='%d' y='22' font-size='14' font-weight='bold'>", LEFT);
 	put_text(&p, t->title);
 	fprintf(out, ", %u vCPU%s", t->cpus, t->cpus == 1 ? "" : "s");
-	fprintf(out, "</text><text x=\"%d\" y=\"22\" text-anchor=\"end\" font-size=\"11\" "
-		"fill=\"#555555\">the end, at %" PRIu64 ".%03" PRIu64 " ms: ", WIDTH - RIGHT,
-		t->end / 1000, t->end % 1000);
+	fprintf(out, "</text><text x='%d' y='22' text-anchor='end' font-size='11' fill='#555'>",
+		WIDTH - RIGHT);
+	fprintf(out, "the end, at " MS " ms: ", MS_ARGS(t->end));
 	put_text(&p, t->reason);
 	if (t->lost)
 		fprintf(out, " (the %" PRIu64 " oldest events are lost)", t->lost);
