@@ -23,6 +23,8 @@ help:
 	@echo "make                 the module, for the running kernel (KDIR=PATH: another)"
 	@echo "make demo            a stock Debian kernel as a SEV-ES guest, on an emulated EPYC"
 	@echo "make test            every test, on Debian's kernels 6.1 and 6.12 (ONLY=WORD: some)"
+	@echo "make test-debug      the same for sevm, on a kernel with KASAN, lockdep, kmemleak (KERNEL=6.12|6.1)"
+	@echo "make mutants         break sevm in one way at a time: a test must notice (ONLY=WORD: some)"
 	@echo "make shell           a shell on the emulated machine, sevm loaded (KERNEL=6.1|6.12)"
 	@echo "make check           checkpatch, sparse, W=1, shellcheck"
 	@echo "make install         the module, for the running kernel (as root)"
@@ -79,19 +81,35 @@ test: setup modules
 	@$(MAKE) -s tools selftests
 	@selftests/matrix $(ONLY)
 
+# A kernel built for it, once, from Debian's source: tools/vepyc/debug.config
+.PHONY: test-debug
+test-debug: KERNELS = $(or $(KERNEL),6.12)-debug
+test-debug: setup
+	@$(VEPYC) kernel $(KERNELS) >/dev/null
+	@$(MAKE) -s modules KERNELS=$(KERNELS)
+	@echo "sevm: building tools and tests"
+	@$(MAKE) -s tools selftests
+	@selftests/matrix --kernel $(KERNELS) $(ONLY)
+
+.PHONY: mutants
+mutants: setup
+	@$(MAKE) -s modules KERNELS=6.12
+	@$(MAKE) -s tools selftests
+	@selftests/mutate $(ONLY)
+
 .PHONY: demo
 demo: setup
 	@$(MAKE) -s modules KERNELS=6.1
 	@$(MAKE) -s tools
 	@tools/demo
 
-KERNEL ?= 6.1
 .PHONY: shell
+shell: KERNELS = $(or $(KERNEL),6.1)
 shell: setup
-	@$(MAKE) -s modules KERNELS=$(KERNEL)
+	@$(MAKE) -s modules KERNELS=$(KERNELS)
 	@$(MAKE) -s tools selftests
-	@selftests/matrix --overlays
-	@$(VEPYC) shell --kernel $(KERNEL) --overlay build/overlay-$(KERNEL)
+	@selftests/matrix --kernel $(KERNELS) --overlays
+	@$(VEPYC) shell --kernel $(KERNELS) --overlay build/overlay-$(KERNELS)
 
 .PHONY: check
 check: setup

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian's kernels, fetched and unpacked, not installed.
+"""Debian's kernels, fetched and unpacked, not installed; and debug kernels of the same source.
 
 `kernels/<series>` names the release in use, `kernels/<release>/` holds its image,
 modules and headers, with the absolute paths in the headers made relative.
@@ -11,11 +11,14 @@ import re
 import struct
 
 import cache
+import debug
 from archive import Release
 from ui import Fail
 
 DEBIAN = "bookworm"                 # has both: 6.1 its own, 6.12 from the security archive
 SERIES = {"6.1": r"linux-image-(6\.1\.0-\d+-amd64)", "6.12": r"linux-image-(6\.12\.\d+\+deb12-amd64)"}
+DEBUG = "-debug"                    # after a series: lib/debug.py's kernel of it
+NAMES = [*SERIES, *(series + DEBUG for series in SERIES)]
 
 
 class Kernel:
@@ -32,6 +35,8 @@ class Kernel:
 
 def get(series, update=False):
     """The kernel of a series: the one at hand, or (none yet, or update) Debian's newest."""
+    if series.endswith(DEBUG):
+        return _get_debug(series, update)
     pointer = cache.home() / "kernels" / series
     with cache.lock("kernel"):
         if pointer.is_file() and not update:
@@ -47,6 +52,17 @@ def get(series, update=False):
         if not kernel.root.is_dir():
             _fetch(archive, kernel)
         cache.write(pointer, f"{kernel.release}\n")
+        return kernel
+
+
+def _get_debug(name, update):
+    pointer = cache.home() / "kernels" / name
+    with cache.lock(f"kernel-{name}"):              # of its own: nobody else waits for such a build
+        release = pointer.read_text(encoding="ascii").strip() if pointer.is_file() else ""
+        kernel = Kernel(release)
+        if update or not debug.is_current(release) or not kernel.root.is_dir():
+            kernel = Kernel(debug.build(DEBIAN, name.removesuffix(DEBUG), lambda one: Kernel(one).root))
+            cache.write(pointer, f"{kernel.release}\n")
         return kernel
 
 
