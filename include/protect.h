@@ -78,7 +78,8 @@ enum sevm_access {
  * @state_access: may the state ioctls see the registers? vcpu->mutex held.
  * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
  * @sipi: the vCPU, waiting for SIPI, got one: make it start at what @vector
- *	means to this kind of guest. The caller makes it runnable.
+ *	means to this kind of guest; or another vCPU ended the wait (svm/power.c).
+ *	The caller makes it runnable.
  * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace. SEVM_AP_HOLD_UNKNOWN:
  *	this kind of guest has no such thing.
  * @set_hold_kind: restore it; 0 or -EINVAL.

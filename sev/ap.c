@@ -15,6 +15,7 @@
 
 #include "sev.h"
 #include "../svm/io.h"
+#include "../svm/power.h"
 #include "../svm/trace.h"
 #include "../svm/vmcb.h"
 
@@ -108,6 +109,9 @@ int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind)
 	if (kind > SEVM_AP_HOLD_MSR)
 		return -EINVAL;
 	sevm_es_vcpu(vcpu)->hold = kind;
+	/* That it is stopped is all that the VMM could set. */
+	if (kind && sevm_power_stopped(vcpu))
+		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_AP_RESET_HOLD);
 	return 0;
 }
 

@@ -22,8 +22,6 @@
 #include "trace.h"
 #include "vcpu.h"
 
-#include <uapi/linux/sevm.h>
-
 #define X2APIC_MSR_FIRST	0x800
 #define X2APIC_MSR_LAST		0x8ff
 
@@ -414,8 +412,7 @@ bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
 	events = xchg(&vcpu->apic_events, 0);
 	if (events & BIT(SEVM_EVENT_INIT)) {
 		/* A vCPU in reset hold goes on by SIPI only, the BSP too. */
-		u32 kind = vcpu->vm->protect->hold_kind(vcpu);
-		bool held = kind != SEVM_AP_HOLD_NONE && kind != SEVM_AP_HOLD_UNKNOWN;
+		bool held = sevm_vcpu_is_held(vcpu);
 
 		sevm_vcpu_reset(vcpu, true);
 		vcpu->mp_state = sevm_vcpu_is_bsp(vcpu) && !held ?

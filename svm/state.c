@@ -195,15 +195,18 @@ static long set_mp_state(struct sevm_vcpu *vcpu, void *data)
 		return -EINVAL;
 	}
 
-	sevm_power_set(vcpu, mp->mp_state == KVM_MP_STATE_STOPPED);
 	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
 		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
 		set_bit(SEVM_EVENT_SIPI, &vcpu->apic_events);
 	} else if (mp->mp_state == KVM_MP_STATE_STOPPED) {
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		/* It does not say what was stopped; the kind of a hold does. */
+		vcpu->mp_state = sevm_vcpu_is_held(vcpu) ?
+			KVM_MP_STATE_AP_RESET_HOLD : KVM_MP_STATE_RUNNABLE;
 	} else {
 		vcpu->mp_state = mp->mp_state;
 	}
+	/* The state first: who starts a stopped vCPU has to see that it is held. */
+	sevm_power_set(vcpu, mp->mp_state == KVM_MP_STATE_STOPPED);
 	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
 	return 0;
 }

@@ -37,6 +37,13 @@ bool sevm_vcpu_is_bsp(struct sevm_vcpu *vcpu)
 	return vcpu->id == vcpu->vm->bsp_vcpu_id;
 }
 
+bool sevm_vcpu_is_held(struct sevm_vcpu *vcpu)
+{
+	u32 kind = vcpu->vm->protect->hold_kind(vcpu);
+
+	return kind != SEVM_AP_HOLD_NONE && kind != SEVM_AP_HOLD_UNKNOWN;
+}
+
 void sevm_vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 {
 	const struct kvm_cpuid_entry2 *leaf = sevm_cpuid_find(vcpu, 1, 0);

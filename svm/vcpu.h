@@ -23,6 +23,8 @@ void sevm_vcpu_free(struct sevm_vcpu *vcpu);
 /* Power-on (init false) or INIT (init true) state. vcpu->mutex held. */
 void sevm_vcpu_reset(struct sevm_vcpu *vcpu, bool init);
 bool sevm_vcpu_is_bsp(struct sevm_vcpu *vcpu);
+/* In a reset hold, whatever mp_state says. Its own thread, or vcpu->mutex held. */
+bool sevm_vcpu_is_held(struct sevm_vcpu *vcpu);
 
 /* run.c: any context that may wake a task, hard interrupts included */
 void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request);

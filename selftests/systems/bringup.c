@@ -6,7 +6,8 @@
  * docs/ap-bringup.md is what is tested; the trampoline is the one in
  * tools/firmware/. Here is what a VMM sees and does, and what a hostile one may
  * try; the state that arrives is in bringup-state.c, the hypercalls are in
- * bringup-calls.c, what their guests share in bringup-guest.c.
+ * bringup-calls.c, save and restore in bringup-restore.c, what their guests share
+ * in bringup-guest.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -69,13 +70,12 @@ void run_page_guest(void (*fn)(unsigned long), unsigned int vcpus)
 	run_guest(fn, &options);
 }
 
-static void nap(void)
+void nap(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 }
 
-/* A vCPU that is in KVM_RUN cannot be asked: take it out, ask, let it go on. */
-static u32 state_of(struct vcpu *vcpu)
+u32 state_of(struct vcpu *vcpu)
 {
 	u32 state;
 
@@ -85,7 +85,7 @@ static u32 state_of(struct vcpu *vcpu)
 	return state;
 }
 
-static void wait_state(struct vcpu *vcpu, u32 state)
+void wait_state(struct vcpu *vcpu, u32 state)
 {
 	while (state_of(vcpu) != state)
 		nap();
@@ -471,46 +471,6 @@ static void up_counts_at_once(void)
 	vm_free(vm);
 }
 
-/* What a VMM that continues a guest sets: the states of the vCPUs, as they were. */
-static void restore_guest(unsigned long cpu)
-{
-	guest_sync(1);
-	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_IS_UP, 1), 0);
-	page_want(1, counts);
-	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_UP, 1), 0);
-	GUEST_ASSERT_EQ(page_wait(), AP_PAGE_READY);
-	wait_alive(1, 1000);
-}
-
-static void restored(u32 state)
-{
-	struct vm_options options = with_page(2);
-	struct vm *vm = vm_create(restore_guest, &options);
-	struct vcpu *ap = &vm->vcpu[1];
-
-	vcpu_set_mp_state(ap, KVM_MP_STATE_RUNNABLE);
-	vcpu_start(ap);
-	wait_state(ap, KVM_MP_STATE_AP_RESET_HOLD);
-	vcpu_stop(ap);
-	vcpu_set_mp_state(ap, state);
-	vcpu_start(ap);
-	nap();
-	ASSERT_EQ(state_of(ap), state);
-	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_SYNC);
-	ASSERT_EQ(vcpu_run(&vm->vcpu[0]), UCALL_DONE);
-	vm_free(vm);
-}
-
-static void stopped_state_is_restored(void)
-{
-	restored(KVM_MP_STATE_STOPPED);
-}
-
-static void parked_state_is_restored(void)
-{
-	restored(KVM_MP_STATE_AP_RESET_HOLD);
-}
-
 TESTS = {
 	CASE(errors_of_the_capability),
 	CASE(aps_are_created_stopped_in_the_direct_boot_state),
@@ -541,6 +501,8 @@ TESTS = {
 	CASE(last_one_down_is_a_power_off),
 	CASE(stopped_state_is_restored),
 	CASE(parked_state_is_restored),
+	CASE(hold_below_stopped_is_kept),
+	CASE(hold_below_stopped_is_restored),
 	CASE(jump_table_on_top),
 	TESTS_END
 };

@@ -98,6 +98,10 @@ extern const unsigned char bringup_real[], bringup_real_end[], bringup_target[];
 extern u64 page_gpa;
 struct vm_options with_page(unsigned int vcpus);	/* skips the test where there is none */
 void run_page_guest(void (*fn)(unsigned long cpu), unsigned int vcpus);
+void nap(void);
+/* A vCPU that is in KVM_RUN cannot be asked: take it out, ask, let it go on. */
+u32 state_of(struct vcpu *vcpu);
+void wait_state(struct vcpu *vcpu, u32 state);
 
 /* bringup-guest.c */
 extern volatile u64 guest_page;
@@ -131,7 +135,7 @@ void parks(unsigned long cpu);
 void counts(unsigned long cpu);
 bool count_irq(struct guest_regs *regs);	/* a handler for VECTOR */
 
-/* bringup-state.c, bringup-calls.c: the cases */
+/* bringup-state.c, bringup-calls.c, bringup-restore.c: the cases */
 void long_mode_arrives_exactly(void);
 void long_mode_from_a_high_page(void);
 void protected_mode_arrives_exactly(void);
@@ -151,6 +155,10 @@ void down_stops_the_caller(void);
 void down_leaves_what_it_was_doing(void);
 void errors_of_the_hypercall(void);
 void jump_table_on_top(void);
+void stopped_state_is_restored(void);
+void parked_state_is_restored(void);
+void hold_below_stopped_is_kept(void);
+void hold_below_stopped_is_restored(void);
 #endif
 
 #endif /* SELFTESTS_SYSTEMS_BRINGUP_H */

@@ -45,7 +45,7 @@
 #define SEVM_AP_HOLD_MSR	2	/* by the GHCB MSR request 0x006 */
 
 /**
- * struct sevm_ap_hold - how a vCPU whose mp_state is AP_RESET_HOLD is held
+ * struct sevm_ap_hold - how a vCPU is held: mp_state AP_RESET_HOLD, or below STOPPED
  * @kind: SEVM_AP_HOLD_*
  * @flags: must be 0
  */
@@ -58,7 +58,8 @@ struct sevm_ap_hold {
  * SEVM_GET_AP_HOLD, SEVM_SET_AP_HOLD - the form of the reset hold (vCPU ioctls)
  *
  * A hold is completed in the form it was asked. SET belongs after
- * KVM_SET_MP_STATE to KVM_MP_STATE_AP_RESET_HOLD on a fresh vCPU.
+ * KVM_SET_MP_STATE to KVM_MP_STATE_AP_RESET_HOLD on a fresh vCPU; or to
+ * KVM_MP_STATE_STOPPED, which is then held as well (SEVM_CAP_AP_PAGE).
  *
  * Errors: -ENOTTY: not a SEV-ES vCPU. -EFAULT: bad pointer. -EINVAL (SET):
  * unknown kind, or flags not 0.
