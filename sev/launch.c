@@ -352,40 +352,27 @@ static int update_vmsa(struct sevm_vcpu *vcpu, struct kvm_sev_cmd *cmd)
 	return 0;
 }
 
-static void unlock_vcpus(struct sevm_vm *vm, unsigned long end)
-{
-	struct sevm_vcpu *vcpu;
-	unsigned long i;
-
-	xa_for_each_range(&vm->vcpus, i, vcpu, 0, end)
-		if (i < end)
-			mutex_unlock(&vcpu->mutex);
-}
-
-/* All of them, in order, and held until the last is done: the measurement is of one moment. */
+/*
+ * In order, which the measurement depends on. One lock at a time is enough: who
+ * changes a vCPU before its turn could have done so earlier.
+ */
 static int launch_update_vmsa(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 {
 	struct sevm_vcpu *vcpu;
-	unsigned long i, locked = 0;
+	unsigned long i;
 	int r = 0;
 
 	if (vm->created_vcpus != atomic_read(&vm->online_vcpus))
 		return -EBUSY;
 
 	sevm_for_each_vcpu(i, vcpu, vm) {
-		r = mutex_lock_killable(&vcpu->mutex);
-		if (r)
-			goto out_unlock;
-		locked = i + 1;
-	}
-	sevm_for_each_vcpu(i, vcpu, vm) {
+		if (mutex_lock_killable(&vcpu->mutex))
+			return -EINTR;
 		r = update_vmsa(vcpu, cmd);
+		mutex_unlock(&vcpu->mutex);
 		if (r)
 			break;
 	}
-
-out_unlock:
-	unlock_vcpus(vm, locked);
 	return r;
 }
 
