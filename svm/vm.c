@@ -19,6 +19,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -87,10 +88,11 @@ enum sevm_result sevm_vm_kill(struct sevm_vm *vm, const char *reason)
 struct sevm_vcpu *sevm_vm_vcpu_by_id(struct sevm_vm *vm, u32 id)
 {
 	struct sevm_vcpu *vcpu;
+	u32 online = atomic_read(&vm->online_vcpus);
 	unsigned long i;
 
-	/* Most VMMs create them in order. */
-	vcpu = id < atomic_read(&vm->online_vcpus) ? xa_load(&vm->vcpus, id) : NULL;
+	/* Most VMMs create them in order. The guest may be who names it: vcpu_op. */
+	vcpu = id < online ? xa_load(&vm->vcpus, array_index_nospec(id, online)) : NULL;
 	if (vcpu && vcpu->id == id)
 		return vcpu;
 	sevm_for_each_vcpu(i, vcpu, vm)
