@@ -146,6 +146,20 @@ class Release:
                     subprocess.run(["dpkg-deb", "-x", file, target], check=True)
                     file.unlink()
 
+    def install(self, packages, target):
+        """Fetch packages and all that they depend on, and unpack them; the files' names, with versions."""
+        self.update()
+        folder = cache.directory("apt", self.name, "cache", "archives")
+        for file in folder.glob("*.deb"):
+            file.unlink()
+        with step(f"fetching {', '.join(packages)} of Debian {self.name}"):
+            self._apt("apt-get", "install", "--yes", "--download-only", *packages)
+            files = sorted(folder.glob("*.deb"))
+            for file in files:
+                subprocess.run(["dpkg-deb", "-x", file, target], check=True)
+                file.unlink()
+        return [file.stem for file in files]
+
     def source(self, package, version, target):
         """Fetch and unpack a package's upstream tarball, if it is of that version."""
         self.update()
