@@ -68,7 +68,7 @@ int sevm_vmsa_fill(struct sevm_vcpu *vcpu)
 	/* What KVM has in the VMCB whatever the VMM says: no caching disabled, MCE on. */
 	vmsa->efer |= EFER_SVME;
 	vmsa->cr0 &= ~(u64)(X86_CR0_CD | X86_CR0_NW);
-	vmsa->cr4 |= cr4_read_shadow() & X86_CR4_MCE;
+	vmsa->cr4 |= __read_cr4() & X86_CR4_MCE;
 	/* Reaches the VMCB at an entry only. */
 	vmsa->g_pat = vcpu->pat;
 

@@ -41,6 +41,24 @@ void sevm_debug_store(struct sevm_vcpu *vcpu)
 	get_debugreg(vcpu->dr[3], 3);
 }
 
+void sevm_debug_host_save(struct sevm_vcpu *vcpu)
+{
+	get_debugreg(vcpu->host_dr[0], 0);
+	get_debugreg(vcpu->host_dr[1], 1);
+	get_debugreg(vcpu->host_dr[2], 2);
+	get_debugreg(vcpu->host_dr[3], 3);
+}
+
+void sevm_debug_host_restore(struct sevm_vcpu *vcpu)
+{
+	set_debugreg(vcpu->host_dr[0], 0);
+	set_debugreg(vcpu->host_dr[1], 1);
+	set_debugreg(vcpu->host_dr[2], 2);
+	set_debugreg(vcpu->host_dr[3], 3);
+	set_debugreg(DR6_RESERVED, 6);
+	set_debugreg(__this_cpu_read(cpu_dr7), 7);
+}
+
 void sevm_debug_rest(struct sevm_vcpu *vcpu)
 {
 	if (likely(!vcpu->dr_live))

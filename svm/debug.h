@@ -15,9 +15,14 @@ void sevm_debug_reset(struct sevm_vcpu *vcpu);
 enum sevm_result sevm_debug_access(struct sevm_vcpu *vcpu);
 void sevm_debug_load(struct sevm_vcpu *vcpu);
 void sevm_debug_store(struct sevm_vcpu *vcpu);
+/* The host's breakpoints: the kernel's own way to restore them is for KVM's modules alone. */
+void sevm_debug_host_save(struct sevm_vcpu *vcpu);
+void sevm_debug_host_restore(struct sevm_vcpu *vcpu);
 /* Interrupts off, around the world switch. */
 static inline void sevm_debug_enter(struct sevm_vcpu *vcpu)
 {
+	if (hw_breakpoint_active())
+		sevm_debug_host_save(vcpu);
 	if (unlikely(vcpu->dr_live))
 		sevm_debug_load(vcpu);
 }
@@ -28,7 +33,7 @@ static inline void sevm_debug_leave(struct sevm_vcpu *vcpu)
 	if (unlikely(vcpu->dr_live))
 		sevm_debug_store(vcpu);
 	if (hw_breakpoint_active())
-		hw_breakpoint_restore();
+		sevm_debug_host_restore(vcpu);
 }
 
 /* KVM_RUN ends: watch for the next access again. */

@@ -246,6 +246,7 @@ struct sevm_vcpu {
 	/* Debug registers of a plain guest: svm/debug.c. DR6, DR7: in the VMCB */
 	u64 dr[4];
 	bool dr_live;			/* DR accesses do not exit, dr[] is loaded */
+	unsigned long host_dr[4];	/* in a run, where the host has breakpoints */
 
 	/* Events */
 	u64 apic_base;			/* IA32_APIC_BASE, also without an APIC: apic.c */

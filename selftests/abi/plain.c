@@ -4,9 +4,12 @@
  * CPUID, MSRs, halting, registers by ioctl. They run on any SVM.
  */
 #include <errno.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -141,6 +144,39 @@ static void registers_round_trip(void)
 	/* Long mode without paging, or PAE: no. */
 	sregs.efer = 0x500;
 	ASSERT_ERRNO(ioctl(t.vcpu, KVM_SET_SREGS, &sregs), EINVAL);
+}
+
+static volatile u64 watched;
+
+/* The world switch loses the VMM's watchpoint, in every run, unless it is put back. */
+static void the_vmms_breakpoints_survive(void)
+{
+	static const u8 code[] = {
+		0xb0, 0x42,				/* mov $0x42, %al */
+		0xe6, 0x10,				/* out %al, $0x10 */
+		0x66, 0xb8, 0x34, 0x12, 0, 0,		/* mov $0x1234, %eax */
+		0x0f, 0x23, 0xc0,			/* mov %eax, %dr0 */
+		0x0f, 0x23, 0xc8,			/* mov %eax, %dr1 */
+		0x0f, 0x23, 0xd0,			/* mov %eax, %dr2 */
+		0x0f, 0x23, 0xd8,			/* mov %eax, %dr3 */
+		0xeb, 0xe8,				/* jmp to the start */
+	};
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT, .size = sizeof(attr), .exclude_kernel = 1,
+		.bp_type = HW_BREAKPOINT_W, .bp_addr = (u64)&watched, .bp_len = sizeof(watched),
+	};
+	u64 count;
+	int event;
+
+	ASSERT_OK(event = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0UL));
+	for (u64 round = 1; round <= 32; round++) {
+		expect_out(&t, 0x10, 1, 0x42);
+		watched = round;
+		ASSERT_EQ(read(event, &count, sizeof(count)), sizeof(count));
+		ASSERT_EQ(count, round);
+	}
+	close(event);
 }
 
 static void triple_fault_is_shutdown(void)
@@ -430,6 +466,7 @@ TESTS = {
 	CASE(real_mode),
 	CASE(protected_mode),
 	CASE(registers_round_trip),
+	CASE(the_vmms_breakpoints_survive),
 	CASE(triple_fault_is_shutdown),
 	CASE(immediate_exit),
 	CASE(interrupt_by_ioctl),
