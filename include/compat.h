@@ -2,8 +2,8 @@
 /*
  * compat.h - the only place that knows kernel versions. Force-included.
  *
- * The sources are written for the newest kernel they support; this makes the
- * older ones look like it.
+ * The sources are written for 6.12; this makes the others look like it. No
+ * symbol is used that the kernel exports to KVM's modules alone.
  */
 #ifndef SEVM_COMPAT_H
 #define SEVM_COMPAT_H
@@ -17,9 +17,9 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "sevm needs Linux 6.1 or newer"
 #endif
-/* 7.2 lends SVM to the modules of KVM alone: x86_virt_get_ref() is exported to them by name. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-#error "sevm is not ported to Linux 7 yet: use 6.1 to 6.12"
+/* Debian has had none of these to build on since 6.12: neither built nor run. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+#error "sevm is not ported to Linux 7.0 and 7.1: use 6.1 to 6.12, or 7.2 or newer"
 #endif
 
 #include "kvm_compat.h"
@@ -98,22 +98,17 @@ static inline void sevm_send_kick(int cpu)
 /*
  * Who turns SVM off in a crash. Before 6.6 the kernel does it by itself on
  * every AMD CPU. Later there is one callback, and KVM claims it while it has
- * SVM: so do we.
+ * SVM: so do we. 7.2 lends SVM, and the callback, to KVM's modules alone, but
+ * turns it off by itself again wherever it finds EFER.SVME set.
  */
 #include <asm/reboot.h>
-static inline void sevm_emergency_register(cpu_emergency_virt_cb *callback)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-	cpu_emergency_register_virt_callback(callback);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+#define sevm_emergency_register(callback)	cpu_emergency_register_virt_callback(callback)
+#define sevm_emergency_unregister(callback)	cpu_emergency_unregister_virt_callback(callback)
+#else
+#define sevm_emergency_register(callback)	((void)(callback))
+#define sevm_emergency_unregister(callback)	((void)(callback))
 #endif
-}
-
-static inline void sevm_emergency_unregister(cpu_emergency_virt_cb *callback)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-	cpu_emergency_unregister_virt_callback(callback);
-#endif
-}
 
 /* 6.11: the kernel reads this byte of kvm_run under a name that warns. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
@@ -131,6 +126,39 @@ static inline void sevm_rcu_note_guest(void)
 #endif
 }
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+/* 64-bit MSRs end in q, CPUID has a directory, and fields of the VMCB the APM's newer names. */
+#include <asm/cpuid/api.h>
+#include <asm/msr.h>
+#define rdmsrl(msr, val)	rdmsrq(msr, val)
+#define rdmsrl_safe(msr, val)	rdmsrq_safe(msr, val)
+#define wrmsrl(msr, val)	wrmsrq(msr, val)
+#define wrmsrl_safe(msr, val)	wrmsrq_safe(msr, val)
+
+#include <asm/svm.h>
+#define nested_ctl			misc_ctl
+#define virt_ext			misc_ctl2
+#define SVM_NESTED_CTL_NP_ENABLE	SVM_MISC_ENABLE_NP
+#define SVM_NESTED_CTL_SEV_ENABLE	SVM_MISC_ENABLE_SEV
+#define SVM_NESTED_CTL_SEV_ES_ENABLE	SVM_MISC_ENABLE_SEV_ES
+#define LBR_CTL_ENABLE_MASK		SVM_MISC2_ENABLE_V_LBR
+#define sevm_vmcb_exit_code(c)		((c)->exit_code)
+
+/* What is exported to KVM's modules alone is done here, and in SEVM_COMPAT_CODE below. */
+#include <asm/nospec-branch.h>
+
+void sevm_write_ibpb(void);
+static inline void sevm_ibpb(void)
+{
+	asm volatile(ALTERNATIVE("", "call sevm_write_ibpb", X86_FEATURE_IBPB)
+		     : ASM_CALL_CONSTRAINT : : "rax", "rcx", "rdx", "memory");
+}
+#define indirect_branch_prediction_barrier()	sevm_ibpb()
+#else
+#include <asm/cpuid.h>
+#define sevm_vmcb_exit_code(c)		((u64)(c)->exit_code_hi << 32 | (c)->exit_code)
+#endif
+
 #else /* __ASSEMBLY__ */
 #include <linux/version.h>
 #include <asm/alternative.h>
@@ -142,6 +170,47 @@ static inline void sevm_rcu_note_guest(void)
 .macro UNTRAIN_RET_VM
 	UNTRAIN_RET
 	ALTERNATIVE "", "call entry_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+.endm
+#endif
+
+/*
+ * 7.2: what the kernel's macros call or read here is exported to KVM's modules
+ * alone. The same by code of our own: a full IBPB, and a selector for VERW.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0)
+#include <linux/linkage.h>
+#include <asm/msr-index.h>
+#include <asm/segment.h>
+
+#undef UNTRAIN_RET_VM
+.macro UNTRAIN_RET_VM
+	VALIDATE_UNRET_END
+	CALL_UNTRAIN_RET
+	ALTERNATIVE "", "call sevm_write_ibpb", X86_FEATURE_IBPB_ON_VMEXIT
+.endm
+
+#undef VM_CLEAR_CPU_BUFFERS
+#define VM_CLEAR_CPU_BUFFERS \
+	ALTERNATIVE "", __stringify(verw sevm_verw_sel(%rip)), X86_FEATURE_CLEAR_CPU_BUF_VM
+
+.macro SEVM_COMPAT_CODE
+	.pushsection .rodata, "a"
+	.align 2
+SYM_DATA_LOCAL(sevm_verw_sel, .word __KERNEL_DS)
+	.popsection
+
+/* Clobbers RAX, RCX, RDX. */
+SYM_FUNC_START(sevm_write_ibpb)
+	mov	$MSR_IA32_PRED_CMD, %ecx
+	mov	$PRED_CMD_IBPB, %eax
+	xor	%edx, %edx
+	wrmsr
+	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_BUG_IBPB_NO_RET
+	RET
+SYM_FUNC_END(sevm_write_ibpb)
+.endm
+#else
+.macro SEVM_COMPAT_CODE
 .endm
 #endif
 

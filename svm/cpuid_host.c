@@ -9,7 +9,6 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
-#include <asm/cpuid.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xstate.h>
 

@@ -173,3 +173,5 @@ SYM_FUNC_START(sevm_enter_es)
 	RESTORE_HOST
 	RET
 SYM_FUNC_END(sevm_enter_es)
+
+SEVM_COMPAT_CODE

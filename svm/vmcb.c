@@ -353,7 +353,7 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 	struct sevm_exit *exit = &vcpu->exit;
 	u8 cr8;
 
-	exit->code = (u64)c->exit_code_hi << 32 | c->exit_code;
+	exit->code = sevm_vmcb_exit_code(c);
 	exit->info1 = c->exit_info_1;
 	exit->info2 = c->exit_info_2;
 	exit->intr_info = (u64)c->exit_int_info_err << 32 | c->exit_int_info;
