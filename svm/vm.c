@@ -199,9 +199,9 @@ static long set_identity_map(struct sevm_vm *vm, void __user *arg)
 	u64 addr;
 
 	/* For Intel's real mode; here there is nothing to place. */
-	if (copy_from_user(&addr, arg, sizeof(addr)))
-		return -EFAULT;
-	return vm->created_vcpus ? -EINVAL : 0;
+	if (vm->created_vcpus)
+		return -EINVAL;
+	return copy_from_user(&addr, arg, sizeof(addr)) ? -EFAULT : 0;
 }
 
 static long set_tsc_khz(struct sevm_vm *vm, u32 khz)
