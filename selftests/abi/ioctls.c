@@ -16,7 +16,7 @@ enum file { DEVICE, VM, VCPU, FILES };
 #define XSAVE	(-2)
 
 #define WILD		8UL
-#define NON_CANONICAL	(1UL << 63)
+#define NON_CANONICAL	0x8000000000000000UL
 #define LAST_CAP_6_1	223
 
 static const char *const file_names[FILES] = { "device", "VM", "vCPU" };
