@@ -307,11 +307,7 @@ int sevm_npt_mark(struct sevm_vm *vm, sevm_gpa gpa)
 
 	if (!marker_mask || gfn > max_gfn)
 		return -EINVAL;
-	/* Before the section: it may sleep for memory. */
-	ret = fill_spare(&spare);
-	if (ret)
-		goto out;
-
+again:
 	idx = sevm_mem_enter(vm);
 	ret = -EAGAIN;
 	if (sevm_mem_hole(vm, gpa, &start, &end)) {
@@ -324,12 +320,18 @@ int sevm_npt_mark(struct sevm_vm *vm, sevm_gpa gpa)
 	}
 	sevm_mem_leave(vm, idx);
 
+	/* Most markers need no new table. Allocate outside the section: it may sleep. */
+	if (ret == -ENOSPC) {
+		ret = fill_spare(&spare);
+		if (!ret)
+			goto again;
+	}
+	drop_spare(&spare);
+
 	if (!list_empty(&retired)) {
 		sevm_vm_flush_tlbs(vm);
 		free_retired(vm, &retired);
 	}
-out:
-	drop_spare(&spare);
 	return ret;
 }
 
