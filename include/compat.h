@@ -148,6 +148,7 @@ static inline void sevm_rcu_note_guest(void)
 #include <asm/nospec-branch.h>
 
 void sevm_write_ibpb(void);
+
 static inline void sevm_ibpb(void)
 {
 	asm volatile(ALTERNATIVE("", "call sevm_write_ibpb", X86_FEATURE_IBPB)

@@ -215,7 +215,8 @@ mmio_accesses:
 	ACCESS	"r1@64", "movabsb 0x7f001064, %al"
 	ACCESS	"w8@68", "movabsq %rax, 0x7f001068"
 	ACCESS	"r4@40", "movl 0x40(%edi), %eax"
-	ACCESS	"r4@80 w4@84", "movl mmio_window + 0x1080(%rip), %eax; movl $-3, mmio_window + 0x1084(%rip)"
+	ACCESS	"r4@80 w4@84", \
+		"movl mmio_window + 0x1080(%rip), %eax; movl $-3, mmio_window + 0x1084(%rip)"
 
 	/* both */
 	ACCESS	"r1@8 w1@8", "xchgb %bl, 8(%rdi)"
@@ -238,7 +239,8 @@ mmio_accesses:
 	ACCESS	"r4@60 r4@60 w4@60", "movl 0x60(%rdi), %eax; lock cmpxchgl %ebx, 0x60(%rdi)"
 	ACCESS	"r8@68 w8@68", "cmpxchgq %rdx, 0x68(%rdi)"
 	ACCESS	"r8@70 w8@70", "lock cmpxchg8b 0x70(%rdi)"
-	ACCESS	"r4@74 r4@70 r8@70 w8@70", "movl 0x74(%rdi), %edx; movl 0x70(%rdi), %eax; cmpxchg8b 0x70(%rdi)"
+	ACCESS	"r4@74 r4@70 r8@70 w8@70", \
+		"movl 0x74(%rdi), %edx; movl 0x70(%rdi), %eax; cmpxchg8b 0x70(%rdi)"
 	ACCESS	"r4@80 w4@80", "btsl $5, 0x80(%rdi)"
 	ACCESS	"r4@80 w4@80", "lock btrl $6, 0x80(%rdi)"
 	ACCESS	"r4@80", "btl $7, 0x80(%rdi)"
@@ -257,7 +259,8 @@ mmio_accesses:
 	ACCESS	"r2@0 w2@100", "mov %rdi, %rsi; add $0x100, %rdi; movsw"
 	ACCESS	"w4@0 w4@4 w4@8", "mov %r8, %rcx; rep movsl"
 	ACCESS	"r1@0 r1@1 r1@2", "mov %r8, %rcx; xchg %rdi, %rsi; rep movsb"
-	ACCESS	"r8@0 w8@8 r8@8 w8@10 r8@10 w8@18", "mov %r8, %rcx; mov %rdi, %rsi; add $8, %rdi; rep movsq"
+	ACCESS	"r8@0 w8@8 r8@8 w8@10 r8@10 w8@18", \
+		"mov %r8, %rcx; mov %rdi, %rsi; add $8, %rdi; rep movsq"
 	ACCESS	"w1@2 w1@1 w1@0", "std; add $2, %rdi; mov $5, %ecx; rep movsb"
 	ACCESS	"w2@0", "stosw"
 	ACCESS	"w4@0 w4@4 w4@8", "mov %r8, %rcx; rep stosl"
