@@ -154,6 +154,7 @@ static inline void sevm_ibpb(void)
 	asm volatile(ALTERNATIVE("", "call sevm_write_ibpb", X86_FEATURE_IBPB)
 		     : ASM_CALL_CONSTRAINT : : "rax", "rcx", "rdx", "memory");
 }
+
 #define indirect_branch_prediction_barrier()	sevm_ibpb()
 #else
 #include <asm/cpuid.h>
