@@ -90,8 +90,6 @@ void run_guest(void (*fn)(unsigned long cpu), const struct vm_options *options);
 
 u32 vcpu_mp_state(struct vcpu *vcpu);
 void vcpu_set_mp_state(struct vcpu *vcpu, u32 state);
-/* Wait (without end; the test's own limit stands) until mp_state is this. */
-void vcpu_wait_mp_state(struct vcpu *vcpu, u32 state);
 u64 vm_stat(struct vm *vm, const char *name);
 u64 vcpu_stat(struct vcpu *vcpu, const char *name);
 
