@@ -65,11 +65,11 @@ def _write_base(out, kernel, busybox_file):
     out.data("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
     out.data("etc/group", b"root:x:0:\n")
     out.data("etc/hosts", b"127.0.0.1 localhost\n")
-    _write_modules(out, kernel)
+    write_modules(out, kernel, MODULES, MORE_MODULES)
     out.end()
 
 
-def _write_modules(out, kernel):
+def write_modules(out, kernel, names, optional=()):
     """The modules and all that they need, with the index that modprobe reads."""
     files = {}
     for path in (kernel.modules / "kernel").rglob("*.ko*"):
@@ -92,9 +92,9 @@ def _write_modules(out, kernel):
         for other in needs[name]:
             add(other)
 
-    for name in MODULES:
+    for name in names:
         add(name)
-    for name in MORE_MODULES:
+    for name in optional:
         if name in files:
             add(name)
 
