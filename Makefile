@@ -25,6 +25,7 @@ help:
 	@echo "make test            every test, on Debian's kernels 6.1 and 6.12 (ONLY=WORD: some)"
 	@echo "make test-debug      the same for sevm, on a kernel with KASAN, lockdep, kmemleak (KERNEL=6.12|6.1)"
 	@echo "make mutants         break sevm in one way at a time: a test must notice (ONLY=WORD: some)"
+	@echo "make clients         QEMU and others, unmodified, on sevm and on KVM (ONLY=WORD: some)"
 	@echo "make bench           sevm beside KVM, in instructions (BOOTS=3: the same in three boots; ONLY=MEASURE)"
 	@echo "make shell           a shell on the emulated machine, sevm loaded (KERNEL=6.1|6.12)"
 	@echo "make check           checkpatch, sparse, W=1, shellcheck"
@@ -97,6 +98,11 @@ mutants: setup
 	@$(MAKE) -s modules KERNELS=6.12
 	@$(MAKE) -s tools selftests
 	@selftests/mutate $(ONLY)
+
+# What users run on it: docs/clients.md
+.PHONY: clients
+clients: setup modules
+	@selftests/clients/run $(ONLY)
 
 # Instructions on vepyc's deterministic machine: docs/bench.md
 .PHONY: bench
