@@ -71,6 +71,7 @@ static const struct capability {
 	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
 	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },	/* no step shows in RFLAGS: there is none */
 	{ KVM_CAP_XSAVE, 1 },
 	{ KVM_CAP_XSAVE2, 0, xsave_size },
 	{ KVM_CAP_XCRS, 1 },
