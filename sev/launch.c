@@ -376,41 +376,82 @@ static int launch_update_vmsa(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	return r;
 }
 
+/*
+ * A buffer for what the firmware tells. Without room for it in userspace there
+ * is none, and the command is a question for the length.
+ */
+static void *out_blob(u64 uaddr, u32 len)
+{
+	void *blob;
+
+	if (!uaddr || !len)
+		return NULL;
+	if (len > SEV_FW_BLOB_MAX_SIZE)
+		return ERR_PTR(-EINVAL);
+	blob = kzalloc(len, GFP_KERNEL_ACCOUNT);
+	return blob ?: ERR_PTR(-ENOMEM);
+}
+
+/* ... and the rest of such a command that ended with r: what it told, and how long that is. */
+static int tell(int r, void *blob, u64 uaddr, u32 room, u32 told, u32 __user *len)
+{
+	/* The firmware fills the length also when it fails for want of room. */
+	if (!r || !room) {
+		if (blob && copy_to_user(u64_to_user_ptr(uaddr), blob, room))
+			r = -EFAULT;
+		if (put_user(told, len))
+			r = -EFAULT;
+	}
+	kfree(blob);
+	return r;
+}
+
 static int launch_measure(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 {
-	void __user *arg = u64_to_user_ptr(cmd->data);
+	struct kvm_sev_launch_measure __user *arg = u64_to_user_ptr(cmd->data);
 	struct sevm_es_vm *es = sevm_es_vm(vm);
 	struct sev_data_launch_measure data = { .handle = es->handle };
 	struct kvm_sev_launch_measure params;
-	void *blob = NULL;
+	void *blob;
 	int r;
 
 	if (copy_from_user(&params, arg, sizeof(params)))
 		return -EFAULT;
-	/* Without a buffer it is a question for the length. */
-	if (params.len && params.uaddr) {
-		if (params.len > SEV_FW_BLOB_MAX_SIZE)
-			return -EINVAL;
-		blob = kzalloc(params.len, GFP_KERNEL_ACCOUNT);
-		if (!blob)
-			return -ENOMEM;
+	blob = out_blob(params.uaddr, params.len);
+	if (IS_ERR(blob))
+		return PTR_ERR(blob);
+	if (blob) {
 		data.address = __sme_pa(blob);
 		data.len = params.len;
 	}
 
 	r = sevm_launch_command(es, SEV_CMD_LAUNCH_MEASURE, &data, cmd);
-	if (r && params.len)
-		goto out;
-	if (blob && copy_to_user(u64_to_user_ptr(params.uaddr), blob, params.len))
-		r = -EFAULT;
+	return tell(r, blob, params.uaddr, params.len, data.len, &arg->len);
+}
 
-	/* The firmware fills it also when it fails for want of room. */
-	params.len = data.len;
-	if (copy_to_user(arg, &params, sizeof(params)))
-		r = -EFAULT;
-out:
-	kfree(blob);
-	return r;
+/* The measured digest again, signed by the platform; at any time after LAUNCH_MEASURE. */
+static int attestation_report(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
+{
+	struct kvm_sev_attestation_report __user *arg = u64_to_user_ptr(cmd->data);
+	struct sevm_es_vm *es = sevm_es_vm(vm);
+	struct sev_data_attestation_report data = { .handle = es->handle };
+	struct kvm_sev_attestation_report params;
+	void *blob;
+	int r;
+
+	if (copy_from_user(&params, arg, sizeof(params)))
+		return -EFAULT;
+	blob = out_blob(params.uaddr, params.len);
+	if (IS_ERR(blob))
+		return PTR_ERR(blob);
+	if (blob) {
+		data.address = __sme_pa(blob);
+		data.len = params.len;
+		memcpy(data.mnonce, params.mnonce, sizeof(data.mnonce));
+	}
+
+	r = sevm_launch_command(es, SEV_CMD_ATTESTATION_REPORT, &data, cmd);
+	return tell(r, blob, params.uaddr, params.len, data.len, &arg->len);
 }
 
 static int launch_secret(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
@@ -508,6 +549,7 @@ static const struct {
 	{ KVM_SEV_LAUNCH_MEASURE,	false,	launch_measure },
 	{ KVM_SEV_LAUNCH_FINISH,	false,	launch_finish },
 	{ KVM_SEV_GUEST_STATUS,		false,	guest_status },
+	{ KVM_SEV_GET_ATTESTATION_REPORT, false, attestation_report },
 	{ KVM_SEV_DBG_DECRYPT,		false,	sevm_dbg_decrypt },
 	{ KVM_SEV_DBG_ENCRYPT,		false,	sevm_dbg_encrypt },
 };

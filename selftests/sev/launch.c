@@ -255,6 +255,54 @@ static void measure_tells_its_length(void)
 	vm_free(vm);
 }
 
+/* The report says again what was measured, with the caller's nonce, signed by the platform. */
+static void attestation_report(void)
+{
+	struct vm *vm = unlaunched(NULL);
+	u8 report[0x100] = {};
+	struct kvm_sev_attestation_report ask = { .mnonce = "sixteen of them" };
+	u8 digest[32];
+
+	launch_start(vm);
+	launch_update_data(vm);
+	launch_update_vmsa(vm);
+	/* What was not measured yet is not reported. */
+	fw_refuses(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, FW_INVALID_GUEST_STATE);
+	launch_measure(vm);
+
+	ask.len = 0;
+	fw_refuses(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, FW_INVALID_LEN);
+	ASSERT_EQ(ask.len, 0xd0);
+	ask.uaddr = (u64)report;
+	ask.len = 0xcf;
+	fw_refuses(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, FW_INVALID_LEN);
+	ask.len = 0x4001;
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, NULL), EINVAL);
+	ask.uaddr = 0x1000;
+	ask.len = 0xd0;
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, NULL), EFAULT);
+	ASSERT_ERRNO(sev_op(vm, KVM_SEV_GET_ATTESTATION_REPORT, (void *)1, NULL), EFAULT);
+
+	ask.uaddr = (u64)report;
+	ask.len = sizeof(report);
+	ASSERT_OK(sev_op(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, NULL));
+	ASSERT_EQ(ask.len, 0xd0);
+	ASSERT(!memcmp(report, "sixteen of them", 16));
+	memcpy(digest, report + 0x10, sizeof(digest));
+	ASSERT_EQ(*(u32 *)(report + 0x30), 5);		/* the policy */
+	ASSERT_EQ(*(u32 *)(report + 0x34), 0x1002);	/* who signs: the PEK */
+	ASSERT_EQ(*(u32 *)(report + 0x38), 2);		/* ECDSA with SHA-256 */
+
+	/* And again while it runs, with another nonce. */
+	launch_finish(vm);
+	ask.mnonce[0] = 'S';
+	ask.len = 0xd0;
+	ASSERT_OK(sev_op(vm, KVM_SEV_GET_ATTESTATION_REPORT, &ask, NULL));
+	ASSERT(!memcmp(report, "Sixteen of them", 16));
+	ASSERT(!memcmp(digest, report + 0x10, sizeof(digest)));
+	vm_free(vm);
+}
+
 static void update_data_checks_its_range(void)
 {
 	struct vm *vm = unlaunched(NULL);
@@ -458,6 +506,7 @@ TESTS = {
 	CASE(vmsa_is_encrypted_once),
 	CASE(second_start_is_refused),
 	CASE(measure_tells_its_length),
+	CASE(attestation_report),
 	CASE(update_data_checks_its_range),
 	CASE(secret_checks_its_input),
 	CASE(guest_status),
