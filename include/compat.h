@@ -53,12 +53,15 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define SEVM_FOLL_READ	FOLL_LONGTERM
 #endif
 
-/* 6.9: the argument of the ccp driver's sev_platform_init() became a struct. */
+/*
+ * 6.9: the argument of the ccp driver's sev_platform_init() became a struct. On a probe,
+ * ccp's psp_init_on_probe=0 is heeded; before, ccp itself initialises the platform or not.
+ */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
-#define sevm_compat_platform_init(fn, err)	(fn)(err)
+#define sevm_compat_platform_init(fn, on_probe, err)	((on_probe) ? 0 : (fn)(err))
 #else
-#define sevm_compat_platform_init(fn, err) ({			\
-	struct sev_platform_init_args __args = { };		\
+#define sevm_compat_platform_init(fn, on_probe, err) ({		\
+	struct sev_platform_init_args __args = { .probe = (on_probe) }; \
 	int __ret = (fn)(&__args);				\
 								\
 	*(err) = __args.error;					\

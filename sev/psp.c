@@ -75,6 +75,12 @@ int sevm_psp_setup(void)
 		return -ENODEV;
 	}
 
+	/* VMMs ask /dev/sev for SEV-ES before their first guest, and it knows once initialised. */
+	r = sevm_compat_platform_init(ccp.platform_init, true, &error);
+	if (r)
+		pr_warn("the SEV firmware is not initialised (%d, firmware error %#x): the first guest will try again\n",
+			r, error);
+
 	r = ccp.platform_status(&status, &error);
 	if (r) {
 		pr_info("no SEV-ES guests: the secure processor does not answer (%d, firmware error %#x)\n",
@@ -102,7 +108,7 @@ void sevm_psp_teardown(void)
 
 int sevm_psp_init(int *error)
 {
-	return sevm_compat_platform_init(ccp.platform_init, error);
+	return sevm_compat_platform_init(ccp.platform_init, false, error);
 }
 
 int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error)

@@ -154,6 +154,16 @@ static long tpr_access(void __user *arg)
 	return 0;
 }
 
+static long set_vapic(void __user *arg)
+{
+	struct kvm_vapic_addr va;
+
+	/* No TPR access is ever patched, so there is no page to share: QEMU says 0 and insists. */
+	if (copy_from_user(&va, arg, sizeof(va)))
+		return -EFAULT;
+	return va.vapic_addr ? -EINVAL : 0;
+}
+
 /* Those that are not the state ioctls'. vcpu->mutex held. */
 static long locked_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, unsigned long arg)
 {
@@ -187,8 +197,9 @@ static long locked_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, unsigned long
 		return setup_mce(vcpu, argp);
 	case KVM_TPR_ACCESS_REPORTING:
 		return tpr_access(argp);
-	case KVM_KVMCLOCK_CTRL:
 	case KVM_SET_VAPIC_ADDR:
+		return set_vapic(argp);
+	case KVM_KVMCLOCK_CTRL:
 		return -EINVAL;		/* as KVM where the guest has no use for it */
 	case KVM_ENABLE_CAP:
 		return -EINVAL;		/* no capability is a vCPU's */

@@ -205,6 +205,21 @@ static void present_ioctls_without_structure_answer(void)
 	}
 }
 
+/* Both patch instructions of old guests. QEMU asks for neither, and insists that it may say so. */
+static void tpr_helpers_are_off(void)
+{
+	struct machine m = machine();
+	int vcpu = m.fd[VCPU];
+
+	ASSERT_OK(ioctl(vcpu, KVM_TPR_ACCESS_REPORTING, &(struct kvm_tpr_access_ctl){}));
+	ASSERT_OK(ioctl(vcpu, KVM_SET_VAPIC_ADDR, &(struct kvm_vapic_addr){}));
+	if (!device_is_sevm())
+		return;
+	ASSERT_ERRNO(ioctl(vcpu, KVM_TPR_ACCESS_REPORTING,
+			   &(struct kvm_tpr_access_ctl){ .enabled = 1 }), EINVAL);
+	ASSERT_ERRNO(ioctl(vcpu, KVM_SET_VAPIC_ADDR, &(struct kvm_vapic_addr){ 0x1000 }), EINVAL);
+}
+
 static void ioctls_of_other_files_are_unknown(void)
 {
 	struct machine m = machine();
@@ -310,6 +325,7 @@ TESTS = {
 	CASE(absent_ioctls_say_so),
 	CASE(wild_pointers_are_faults),
 	CASE(present_ioctls_without_structure_answer),
+	CASE(tpr_helpers_are_off),
 	CASE(ioctls_of_other_files_are_unknown),
 	CASE(unlisted_numbers_are_unknown),
 	CASE(capabilities_are_the_list),
