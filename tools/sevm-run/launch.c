@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "../firmware/ap_page.h"
 #include "../firmware/firmware.h"
@@ -65,15 +66,22 @@ static uint64_t cbit_mask(void)
 	return 1ULL << (ebx & 0x3f);
 }
 
+static int open_sev(void)
+{
+	int fd = open(SEV_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die(EXIT_HOST, "%s: %s%s", SEV_DEVICE, strerror(errno),
+		    errno == ENOENT ? " (no SEV firmware, or ccp is not loaded)" : "");
+	return fd;
+}
+
 void launch_init(struct vm *vm)
 {
 	struct kvm_sev_init init = { .ghcb_version = vm->opt->ghcb_version };
 
 	vm->cbit = cbit_mask();
-	vm->sev = open(SEV_DEVICE, O_RDWR | O_CLOEXEC);
-	if (vm->sev < 0)
-		die(EXIT_HOST, "%s: %s%s", SEV_DEVICE, strerror(errno),
-		    errno == ENOENT ? " (no SEV firmware, or ccp is not loaded)" : "");
+	vm->sev = open_sev();
 	if (vm->typed) {
 		sev_op(vm, KVM_SEV_INIT2, "KVM_SEV_INIT2", &init);
 		return;
@@ -94,23 +102,43 @@ static void register_region(struct vm *vm, uint8_t *at, uint64_t size)
 		    errno == ENOMEM ? " (memlock limit? see ulimit -l)" : "");
 }
 
-/* The owner's session; false if the platform's certificate is not to be had. */
-static bool open_session(struct vm *vm, struct session *session)
+static bool export_pdh(int sev, uint8_t *pdh)
 {
-	static uint8_t pdh[SEV_CERT_SIZE], chain[SEV_CHAIN_SIZE];
+	static uint8_t chain[SEV_CHAIN_SIZE];
 	struct sev_user_data_pdh_cert_export export = {
-		.pdh_cert_address = (uintptr_t)pdh, .pdh_cert_len = sizeof(pdh),
+		.pdh_cert_address = (uintptr_t)pdh, .pdh_cert_len = SEV_CERT_SIZE,
 		.cert_chain_address = (uintptr_t)chain, .cert_chain_len = sizeof(chain),
 	};
 	struct sev_issue_cmd cmd = {
 		.cmd = SEV_PDH_CERT_EXPORT, .data = (uintptr_t)&export,
 	};
 
-	if (ioctl(vm->sev, SEV_ISSUE_CMD, &cmd)) {
-		note("no session with the firmware: SEV_PDH_CERT_EXPORT: %s (0x%x)",
-		     strerror(errno), cmd.error);
+	if (!ioctl(sev, SEV_ISSUE_CMD, &cmd))
+		return true;
+	note("no session with the firmware: SEV_PDH_CERT_EXPORT: %s (0x%x)",
+	     strerror(errno), cmd.error);
+	return false;
+}
+
+/* This host's. */
+uint8_t *platform_pdh(void)
+{
+	uint8_t *pdh = malloc(SEV_CERT_SIZE);
+	int sev = open_sev();
+
+	if (!pdh || !export_pdh(sev, pdh))
+		die(EXIT_HOST, "no PDH certificate");
+	close(sev);
+	return pdh;
+}
+
+/* The owner's session; false if the platform's certificate is not to be had. */
+static bool open_session(struct vm *vm, struct session *session)
+{
+	uint8_t pdh[SEV_CERT_SIZE];
+
+	if (!export_pdh(vm->sev, pdh))
 		return false;
-	}
 	if (!session_make(session, pdh, vm->opt->policy)) {
 		note("no session with the firmware: its PDH certificate is no good");
 		return false;

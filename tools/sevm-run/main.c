@@ -15,8 +15,10 @@
 static const char usage[] =
 "sevm-run [OPTION...] PAYLOAD\n"
 "sevm-run [OPTION...] --kernel BZIMAGE [--initrd FILE] [--append TEXT]\n"
+"sevm-run --session NAME [--pdh FILE] [--policy P]\n"
 "\n"
-"Runs a guest on sevm (or KVM): a flat 64-bit PAYLOAD, or a Linux kernel.\n"
+"Runs a guest on sevm (or KVM): a flat 64-bit PAYLOAD, or a Linux kernel. Or makes\n"
+"its owner's session with the SEV firmware, for another VMM.\n"
 "\n"
 "  --device PATH         the hypervisor (default /dev/sevm; /dev/kvm works too)\n"
 "  --cpus N              vCPUs, 1 to 128 (default 1)\n"
@@ -39,6 +41,11 @@ static const char usage[] =
 "                        picture if FILE ends in .svg. May be given twice. Needs\n"
 "                        sevm, tracefs and root\n"
 "  --timeout S           end after S seconds\n"
+"  --session NAME        no guest, but the session of one for QEMU: NAME_session.b64,\n"
+"                        NAME_godh.b64 (the owner's certificate); and the owner's\n"
+"                        keys, NAME_tek.bin, NAME_tik.bin\n"
+"  --pdh FILE            with the platform of this PDH certificate (default: this\n"
+"                        host's)\n"
 "  -v, --verbose         more messages\n"
 "  -h, --help            this text\n"
 "\n"
@@ -116,7 +123,7 @@ static uint64_t memory_size(const char *text)
 enum {
 	OPT_DEVICE = 256, OPT_CPUS, OPT_MEMORY, OPT_PROTECTED, OPT_PLAIN, OPT_POLICY,
 	OPT_GHCB, OPT_AP_BRINGUP, OPT_IRQCHIP, OPT_HUGE, OPT_KERNEL, OPT_INITRD, OPT_APPEND,
-	OPT_STATS, OPT_TIMELINE, OPT_TIMEOUT
+	OPT_STATS, OPT_TIMELINE, OPT_TIMEOUT, OPT_SESSION, OPT_PDH
 };
 
 static const struct option longopts[] = {
@@ -136,6 +143,8 @@ static const struct option longopts[] = {
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "timeline", optional_argument, NULL, OPT_TIMELINE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "session", required_argument, NULL, OPT_SESSION },
+	{ "pdh", required_argument, NULL, OPT_PDH },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 }
@@ -203,6 +212,12 @@ static void parse(struct options *opt, int argc, char **argv)
 		case OPT_TIMEOUT:
 			opt->timeout = parse_number("timeout", optarg, 1, 1000000);
 			break;
+		case OPT_SESSION:
+			opt->session = optarg;
+			break;
+		case OPT_PDH:
+			opt->pdh = optarg;
+			break;
 		case 'v':
 			opt->verbose++;
 			break;
@@ -215,8 +230,10 @@ static void parse(struct options *opt, int argc, char **argv)
 	}
 	if (optind < argc)
 		opt->payload = argv[optind++];
-	if (optind < argc || !opt->payload == !opt->kernel)
-		die(EXIT_USAGE, "one PAYLOAD, or one --kernel; see sevm-run --help");
+	if (optind < argc || !!opt->payload + !!opt->kernel + !!opt->session != 1)
+		die(EXIT_USAGE, "one PAYLOAD, one --kernel or one --session; see sevm-run --help");
+	if (opt->pdh && !opt->session)
+		die(EXIT_USAGE, "--pdh goes with --session");
 	if (opt->payload && (opt->initrd || opt->append))
 		die(EXIT_USAGE, "--initrd and --append go with --kernel");
 	if (opt->ghcb_version && !opt->protected)
@@ -247,6 +264,10 @@ int main(int argc, char **argv)
 	uint64_t entry;
 
 	parse(&opt, argc, argv);
+	if (opt.session) {
+		owner_session(&opt);
+		return EXIT_SUCCESS;
+	}
 	vm_create(&vm, &opt);
 	timeline_open(&vm);
 	vm_create_vcpus(&vm);

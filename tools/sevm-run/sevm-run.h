@@ -45,6 +45,8 @@ struct options {
 	const char *initrd;
 	const char *append;
 	const char *payload;
+	const char *session;		/* --session: no guest at all */
+	const char *pdh;
 };
 
 /* Before what --append says. A panic shall reset at once: it ends sevm-run. */
@@ -143,8 +145,9 @@ __printf(3, 4) void vm_end(struct vm *vm, int status, const char *fmt, ...);
 /* launch.c: SEV-ES, the host's part */
 void launch_init(struct vm *vm);
 void launch_guest(struct vm *vm);
+uint8_t *platform_pdh(void);
 
-/* session.c, vmsa.c, measure.c: SEV-ES, the guest owner's part */
+/* session.c, vmsa.c, measure.c, owner.c: SEV-ES, the guest owner's part */
 #define SEV_CERT_SIZE	2084
 #define SEV_CHAIN_SIZE	(3 * SEV_CERT_SIZE)
 
@@ -168,6 +171,7 @@ struct vmsa_habits {
 
 struct digest;
 bool session_make(struct session *session, const uint8_t *pdh, uint32_t policy);
+void owner_session(const struct options *opt);
 void vmsa_build(uint8_t *page, const struct vcpu *vcpu, const struct vmsa_habits *habits);
 struct digest *digest_pieces(struct vm *vm);
 bool measure_check(struct vm *vm, const struct digest *digest,
