@@ -102,6 +102,7 @@ mutants: setup
 # What users run on it: docs/clients.md
 .PHONY: clients
 clients: setup modules
+	@$(MAKE) -s tools
 	@selftests/clients/run $(ONLY)
 
 # Instructions on vepyc's deterministic machine: docs/bench.md
