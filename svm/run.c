@@ -128,10 +128,13 @@ static bool has_signal(void)
  * it here needs an export that is KVM's, and a VMM that was sent no signal does
  * not expect -EINTR. So KVM_RUN is left and starts anew, unseen: -ERESTARTNOHAND
  * becomes -EINTR only if a signal's handler runs on the way.
+ *
+ * The flag alone says less: each switch of a thread with rseq sets it, for what
+ * can wait. Under strace that is each KVM_RUN.
  */
 static bool has_work(void)
 {
-	return test_thread_flag(TIF_NOTIFY_RESUME);
+	return test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current);
 }
 
 static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)

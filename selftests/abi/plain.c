@@ -9,7 +9,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -382,6 +385,63 @@ static void no_eintr_without_a_signal(void)
 		pthread_join(rival[i], NULL);
 }
 
+/*
+ * A thread with rseq that was switched out, as under a tracer at each system call,
+ * has something to do on its way to userspace. KVM_RUN must not end for that: each
+ * exit of the guest would end it, and be traced.
+ */
+static void many_cpuids(void)
+{
+	static const u8 code[] = {
+		0xbe, 0xe8, 0x03,		/* mov $1000, %si */
+		0x31, 0xc0,			/* 1: xor %ax, %ax */
+		0x0f, 0xa2,			/* cpuid */
+		0x4e,				/* dec %si */
+		0x75, 0xf9,			/* jnz 1b */
+		0xb0, 0x42,			/* mov $0x42, %al */
+		0xe6, 0x10,			/* out %al, $0x10 */
+	};
+	struct tiny t = tiny(code, sizeof(code), IRQCHIP_NONE);
+
+	expect_out(&t, 0x10, 1, 0x42);
+}
+
+static void a_traced_vmm_gets_on(void)
+{
+	struct __ptrace_syscall_info call;
+	unsigned int runs = 0;
+	pid_t child;
+	int status;
+
+	if (!__rseq_size)
+		test_skip("this C library has no rseq");
+	child = fork();
+	ASSERT_OK(child);
+	if (!child) {
+		ASSERT_OK(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+		raise(SIGSTOP);
+		many_cpuids();
+		_exit(0);
+	}
+	ASSERT_EQ(waitpid(child, &status, 0), child);
+	ASSERT_OK(ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
+	for (;;) {
+		ASSERT_OK(ptrace(PTRACE_SYSCALL, child, NULL, NULL));
+		ASSERT_EQ(waitpid(child, &status, 0), child);
+		if (!WIFSTOPPED(status))
+			break;
+		ASSERT_EQ(WSTOPSIG(status), SIGTRAP | 0x80);
+		ASSERT(ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(call), &call) > 0);
+		runs += call.op == PTRACE_SYSCALL_INFO_ENTRY && call.entry.nr == SYS_ioctl &&
+			call.entry.args[1] == KVM_RUN;
+	}
+	ASSERT_EQ(status, 0);
+	ASSERT(runs);
+	/* A few for what cannot wait: the scheduler's work. */
+	if (runs > 100)
+		FAIL("KVM_RUN was entered %u times for 1000 CPUID and one port", runs);
+}
+
 /* --- with the runtime, unprotected -------------------------------------------- */
 
 static const struct vm_options plain = { .plain = true };
@@ -476,6 +536,7 @@ TESTS = {
 	CASE(init_restarts_the_bsp),
 	CASE(an_ap_waits_in_peace),
 	CASE(no_eintr_without_a_signal),
+	CASE(a_traced_vmm_gets_on),
 	CASE(long_mode),
 	CASE(own_interrupts_and_timer),
 	CASE(mmio_is_an_assist),
