@@ -103,6 +103,7 @@ mutants: setup
 .PHONY: clients
 clients: setup modules
 	@$(MAKE) -s tools
+	@$(MAKE) -s tools
 	@selftests/clients/run $(ONLY)
 
 # Instructions on vepyc's deterministic machine: docs/bench.md

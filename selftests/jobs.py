@@ -92,10 +92,10 @@ def vepyc(series, hypervisor, overlays, command, seconds, *more):
     return line + ["--", *command]
 
 
-def run_all(todo):
+def run_all(todo, at_a_time=2):
     """The exit status."""
-    say(f"{len(todo)} jobs, two at a time; logs in build/log/")
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    say(f"{len(todo)} jobs, {'two' if at_a_time == 2 else 'one'} at a time; logs in build/log/")
+    with concurrent.futures.ThreadPoolExecutor(max_workers=at_a_time) as pool:
         for done in [pool.submit(job.run) for job in todo]:
             done.result()
     for job in todo:
