@@ -103,7 +103,6 @@ mutants: setup
 .PHONY: clients
 clients: setup modules
 	@$(MAKE) -s tools
-	@$(MAKE) -s tools
 	@selftests/clients/run $(ONLY)
 
 # Instructions on vepyc's deterministic machine: docs/bench.md
