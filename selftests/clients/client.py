@@ -165,7 +165,7 @@ class Qemu(Process):
     of sev-guest: sev="policy=0x1"; sev=None makes a plain guest.
     """
 
-    serial = itertools.count()
+    serial = itertools.count()          # in a case, for the name of the monitor's socket
 
     def __init__(self, *extra, cpus=1, memory=512, append="", sev="policy=0x5", firmware=("-bios", OVMF),
                  kernel="6.12", initrd=None, machine="", cpu="", program="qemu-system-x86_64"):
@@ -272,6 +272,7 @@ def main():
     failed = 0
     for number, function in enumerate(chosen, 1):
         result, reason = "ok", ""
+        Qemu.serial = itertools.count()
         try:
             function()
         except Skip as skip:

@@ -8,7 +8,6 @@ indented block: the client's command line in that case, and what it and its gues
 
 import re
 import statistics
-import textwrap
 
 from jobs import KERNELS, TOP
 
@@ -37,14 +36,23 @@ def said(log, case):
     return None
 
 
+def wrapped(command):
+    """In lines that a shell joins, each option beside its value."""
+    lines = [""]
+    for part in re.split(r" (?=-[a-z])", command):
+        if len(lines[-1]) + len(part) > 110:
+            lines.append("   ")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
+
+
 def quote(lines):
     """Fit for the document: long commands wrapped so that they can still be pasted, QEMU's warnings counted."""
     warnings = sum(UNSUPPORTED in line for line in lines)
     out, told = [], False
     for line in lines:
         if line.startswith("$ "):
-            words = textwrap.wrap(line, 110, break_long_words=False, break_on_hyphens=False)
-            out += [f"{part} \\" for part in words[:-1]] + words[-1:]
+            out += wrapped(line)
         elif UNSUPPORTED in line:
             if not told:
                 out.append(f"({warnings} times: {line.split(' ')[0]} {UNSUPPORTED}: …)")
@@ -93,11 +101,11 @@ def write():
         if lines is None:
             print(f"docs/clients.md: {match[1]} has no {match[2]} that passed; its text stays")
             return match[0]
-        return f"{match[1]} {match[2]} -->\n\n{quote(lines)}"
+        return f"{match[1]} {match[2]} -->\n\n{quote(lines)}" + ("" if match[3] else "\n")
 
     text = QUOTE.sub(one, text)
     if len(times()) > 2:
-        text = TIMES.sub("".join(f"{row}\n" for row in times()).replace("\\", "\\\\"), text)
+        text = TIMES.sub("".join(f"{row}\n" for row in times()), text)
     DOCUMENT.write_text(text, encoding="utf-8")
 
 
