@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,9 @@ import traceback
 from pathlib import Path
 
 HYPERVISOR = "sevm" if os.path.exists("/dev/sevm") else "kvm"
-OVMF = "/usr/share/ovmf/OVMF.fd"
+# As libvirt gives it, in two flash devices. Not -bios OVMF.fd: that one keeps its variables in memory that
+# it initialises in part; what the rest decrypts to makes some boots end in #GP (edk2's bug 4807), on KVM too.
+OVMF, VARIABLES = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"
 PROMPT = r"guest (\d+)# "
 PATIENCE = 600                  # seconds for what takes some on an idle machine; nothing here measures time
 cases = []
@@ -160,16 +163,17 @@ class Process:
 class Qemu(Process):
     """Debian's QEMU with OVMF and a stock kernel, up to the shell of guest-init (see boot()).
 
-    extra: more of QEMU's command line. kernel: a series, or None for none; initrd: a file in place of
-    guest-init's. machine, cpu: more of those options, `,name=value`. policy and the like are properties
-    of sev-guest: sev="policy=0x1"; sev=None makes a plain guest.
+    extra: more of QEMU's command line. firmware: options in place of OVMF's. kernel: a series, or None for
+    none; initrd: a file in place of guest-init's. machine, cpu: more of those options, `,name=value`. policy
+    and the like are properties of sev-guest: sev="policy=0x1"; sev=None makes a plain guest.
     """
 
-    serial = itertools.count()          # in a case, for the name of the monitor's socket
+    serial = itertools.count()          # in a case, for the names of files
 
-    def __init__(self, *extra, cpus=1, memory=512, append="", sev="policy=0x5", firmware=("-bios", OVMF),
+    def __init__(self, *extra, cpus=1, memory=512, append="", sev="policy=0x5", firmware=None,
                  kernel="6.12", initrd=None, machine="", cpu="", program="qemu-system-x86_64"):
-        self.monitor_path = f"/tmp/qmp-{next(self.serial)}"
+        number = next(self.serial)
+        self.monitor_path, self.variables = f"/tmp/qmp-{number}", f"/tmp/variables-{number}"
         self.monitor = None
         self.events = []
         line = [program, "-accel", accelerator(), "-nodefaults", "-display", "none", "-no-reboot",
@@ -179,6 +183,10 @@ class Qemu(Process):
                      "-object", f"sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,{sev}"]
         else:
             line += ["-machine", f"q35,kernel-irqchip=split{machine}"]
+        if firmware is None:
+            shutil.copy(VARIABLES, self.variables)
+            firmware = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}",
+                        "-drive", f"if=pflash,format=raw,unit=1,file={self.variables}"]
         line += [*firmware]
         if kernel:
             line += ["-kernel", f"/guest/kernel-{kernel}", "-initrd", initrd or f"/guest/initrd-{kernel}",
