@@ -79,7 +79,7 @@ enum sevm_access {
  * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
  * @sipi: the vCPU, waiting for SIPI, got one: make it start at what @vector
  *	means to this kind of guest; or another vCPU ended the wait (svm/power.c).
- *	The caller makes it runnable.
+ *	The mp_state that it goes on with.
  * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace. SEVM_AP_HOLD_UNKNOWN:
  *	this kind of guest has no such thing.
  * @set_hold_kind: restore it; 0 or -EINVAL.
@@ -111,7 +111,7 @@ struct sevm_protect_ops {
 
 	enum sevm_access (*state_access)(struct sevm_vcpu *vcpu);
 	bool (*interrupts_enabled)(struct sevm_vcpu *vcpu);
-	void (*sipi)(struct sevm_vcpu *vcpu, u8 vector);
+	u32 (*sipi)(struct sevm_vcpu *vcpu, u8 vector);
 	u32 (*hold_kind)(struct sevm_vcpu *vcpu);
 	int (*set_hold_kind)(struct sevm_vcpu *vcpu, u32 kind);
 	bool (*msr_get)(struct sevm_vcpu *vcpu, u32 index, u64 *data);

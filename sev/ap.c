@@ -71,24 +71,35 @@ enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind)
  * as Linux and OVMF send it, the second SIPI finds a vCPU that does not wait for
  * one, and apic.c drops it. Were it remembered instead, the AP that OVMF parks
  * for good at ExitBootServices would jump through a table that is still empty.
+ *
+ * One that halts goes on halting: after a kexec the APs halt in the memory of a
+ * kernel that is no more, and the next instruction there would be the guest's last.
  */
-void sevm_ap_sipi(struct sevm_vcpu *vcpu)
+u32 sevm_ap_sipi(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
 	if (es->hold) {
 		trace_sevm_ap(vcpu, "goes on by SIPI");
 		go_on(vcpu);
-	} else {
-		trace_sevm_ap(vcpu, es->has_run ? "early SIPI" : "starts by SIPI");
-		es->sipi_early = es->has_run;
+		return KVM_MP_STATE_RUNNABLE;
 	}
+	trace_sevm_ap(vcpu, es->has_run ? "early SIPI" : "starts by SIPI");
+	es->sipi_early = es->has_run;
+	if (!es->halted)
+		return KVM_MP_STATE_RUNNABLE;
+	es->halted = false;
+	return KVM_MP_STATE_HALTED;
 }
 
 /* Another INIT waits for a SIPI of its own. The kind of a hold stays. */
 void sevm_ap_init(struct sevm_vcpu *vcpu)
 {
-	sevm_es_vcpu(vcpu)->sipi_early = false;
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	es->sipi_early = false;
+	if (vcpu->mp_state != KVM_MP_STATE_INIT_RECEIVED)
+		es->halted = vcpu->mp_state == KVM_MP_STATE_HALTED;
 }
 
 /*

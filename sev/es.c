@@ -372,9 +372,9 @@ static bool interrupts_enabled(struct sevm_vcpu *vcpu)
 	return sevm_vmcb_es_interrupt_flag(vcpu);
 }
 
-static void sipi(struct sevm_vcpu *vcpu, u8 vector)
+static u32 sipi(struct sevm_vcpu *vcpu, u8 vector)
 {
-	sevm_ap_sipi(vcpu);
+	return sevm_ap_sipi(vcpu);
 }
 
 static u32 hold_kind(struct sevm_vcpu *vcpu)

@@ -46,6 +46,7 @@ struct sevm_es_vcpu {
 	u32 hold;			/* SEVM_AP_HOLD_* */
 	bool has_run;
 	bool sipi_early;		/* INIT and SIPI came before the hold */
+	bool halted;			/* when the INIT came */
 
 	/* What the guest told by VMGEXIT last, for CPUID and for DR7 */
 	u64 xcr0;
@@ -158,7 +159,7 @@ enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa);
 
 /* ap.c */
 enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind);
-void sevm_ap_sipi(struct sevm_vcpu *vcpu);
+u32 sevm_ap_sipi(struct sevm_vcpu *vcpu);
 void sevm_ap_init(struct sevm_vcpu *vcpu);
 void sevm_ap_enter(struct sevm_vcpu *vcpu);
 int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind);

@@ -426,8 +426,7 @@ bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
 		return changed;
 	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
 		/* xchg() is the barrier: the vector was written before the bit. */
-		vcpu->vm->protect->sipi(vcpu, READ_ONCE(vcpu->sipi_vector));
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		vcpu->mp_state = vcpu->vm->protect->sipi(vcpu, READ_ONCE(vcpu->sipi_vector));
 		sevm_count(vcpu, sipis);
 		changed = true;
 	} else {

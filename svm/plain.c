@@ -91,11 +91,12 @@ static bool interrupts_enabled(struct sevm_vcpu *vcpu)
 }
 
 /* Real mode at vector * 4 KiB. */
-static void sipi(struct sevm_vcpu *vcpu, u8 vector)
+static u32 sipi(struct sevm_vcpu *vcpu, u8 vector)
 {
 	trace_sevm_ap(vcpu, "starts by SIPI");
 	sevm_vmcb_set_real_cs(vcpu, vector << 8);
 	sevm_vmcb_set_rip(vcpu, 0);
+	return KVM_MP_STATE_RUNNABLE;
 }
 
 static u32 hold_kind(struct sevm_vcpu *vcpu)

@@ -80,8 +80,9 @@ void sevm_power_accept(struct sevm_vcpu *vcpu)
 	if (likely(!test_bit(SEVM_POWER_WAKE, &vcpu->power)))
 		return;
 	if (waits(vcpu)) {
-		vcpu->vm->protect->sipi(vcpu, 0);
-		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+		u32 state = vcpu->vm->protect->sipi(vcpu, 0);
+
+		WRITE_ONCE(vcpu->mp_state, state);
 	}
 	/* The state before the bit. */
 	smp_mb__before_atomic();

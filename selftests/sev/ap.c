@@ -421,6 +421,53 @@ static void first_sipi_ends_no_hold(void)
 	early(false, false);
 }
 
+/*
+ * An AP halts with interrupts off, as Linux's do at a kexec. INIT-SIPI-SIPI does not
+ * get it to its next instruction; an NMI does, and then its hold ends at once.
+ */
+static void halted_guest(unsigned long cpu)
+{
+	guest_set_handler(2, count_nmi);
+	if (cpu) {
+		SHARED->alive[cpu]++;
+		asm volatile("hlt" ::: "memory");
+		for (;;) {
+			SHARED->alive[cpu]++;
+			SHARED->answer[cpu] = hold();
+		}
+	}
+	x2apic_enable();
+	guest_wake_ap(1);
+	wait_alive(1, 1);
+	guest_sync(1);		/* the host looks whether it halts */
+	guest_wake_ap(1);
+	guest_sync(2);		/* and again */
+	GUEST_ASSERT_EQ(SHARED->alive[1], 1);
+	x2apic_icr(1, ICR_NMI);
+	wait_alive(1, 3);
+	GUEST_ASSERT(SHARED->answer[1]);
+}
+
+static void early_sipi_does_not_end_a_halt(void)
+{
+	struct vm *vm = vm_create(halted_guest, &(struct vm_options){ .vcpus = 2 });
+	struct vcpu *bsp = &vm->vcpu[0], *ap = &vm->vcpu[1];
+	unsigned int stage, i;
+
+	vcpu_start(ap);
+	for (stage = 0; stage < 2; stage++) {
+		ASSERT_EQ(vcpu_run(bsp), UCALL_SYNC);
+		for (i = 0; i < 5; i++)
+			nap();
+		vcpu_stop(ap);
+		ASSERT_EQ(vcpu_mp_state(ap), KVM_MP_STATE_HALTED);
+		vcpu_start(ap);
+	}
+	ASSERT_EQ(vcpu_run(bsp), UCALL_DONE);
+	vcpu_stop(ap);
+	vm_free(vm);
+}
+
 static void lonely_guest(unsigned long cpu)
 {
 	SHARED->answer[0] = 1 + hold();
@@ -560,6 +607,7 @@ TESTS = {
 	CASE(early_sipi_ends_one_nae_hold),
 	CASE(early_sipi_ends_one_msr_hold),
 	CASE(first_sipi_ends_no_hold),
+	CASE(early_sipi_does_not_end_a_halt),
 	CASE(nae_hold_without_apic_exits),
 	CASE(msr_hold_without_apic_exits),
 	CASE(hold_outlives_its_ghcb),
