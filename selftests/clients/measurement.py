@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import hashlib
 import hmac
+import json
 import mmap
 import os
 import re
@@ -26,7 +27,7 @@ POLICY = 5                      # SEV-ES, no debugging
 CPU = (25, 1, 1)                # QEMU's EPYC-Milan: family, model, stepping
 SECRET_AT = 256 << 20           # in the guest's memory, where neither OVMF nor the kernel puts anything
 SECRET_GUID = "c6d13d4b-0e5f-4b6e-9b8e-0f7f3e3a5c11"
-PDH_SIZE, CERTIFICATE = 2084, 2084
+CERTIFICATE = 2084              # bytes
 PAUSED = ("-S",)
 SEVM_RUN = "/tools/sevm-run"
 
@@ -51,8 +52,11 @@ def reset_address(firmware):
     raise Failed("the firmware does not say where APs start")
 
 
-def vmsa(start, cpu):
-    """A vCPU at reset, as QEMU sets it and KVM writes it down (KVM_SEV_ES_INIT: x87 and SSE are left zero)."""
+def vmsa(start, cpu, typed):
+    """A vCPU at reset, as QEMU sets it and KVM writes it down.
+
+    typed: KVM_SEV_INIT2 and a VM of type KVM_X86_SEV_ES_VM; KVM_SEV_ES_INIT leaves x87 and SSE zero.
+    """
     page = bytearray(4096)
 
     def segment(at, selector, attributes, base):
@@ -75,14 +79,16 @@ def vmsa(start, cpu):
             0x310: signature(*cpu),                     # RDX
             0x3e8: 1}.items():                          # XCR0
         struct.pack_into("<Q", page, at, value)
+    if typed:
+        struct.pack_into("<I4xH", page, 0x408, 0x1f80, 0x37f)   # MXCSR, FCW
     return bytes(page)
 
 
-def digest(firmware=OVMF, cpus=1, cpu=CPU):
+def digest(firmware=OVMF, cpus=1, cpu=CPU, typed=False):
     data = Path(firmware).read_bytes()
-    total = hashlib.sha256(data + vmsa(0xfffffff0, cpu))
+    total = hashlib.sha256(data + vmsa(0xfffffff0, cpu, typed))
     for _ in range(1, cpus):
-        total.update(vmsa(reset_address(data), cpu))
+        total.update(vmsa(reset_address(data), cpu, typed))
     return total.digest()
 
 
@@ -126,19 +132,24 @@ def run(*command, status=0):
     return done.stdout
 
 
+def shown(mark, value):
+    """A line of QMP in the log, the long ones cut."""
+    note(re.sub(r'([^" ]{32})[^" ]{33,}', r"\1...", f"{mark} {json.dumps(value)}"), "# | ")
+
+
 def asked(guest, command, **arguments):
-    """A command to the monitor, with its answer in the log."""
+    """A command to the monitor, which is in the log with its answer."""
+    shown("->", {"execute": command, **({"arguments": arguments} if arguments else {})})
     answer = guest.qmp(command, **arguments)
-    text = str(answer)
-    note(f"{command}: {text if len(text) < 200 else text[:180] + '...'}", "# | ")
+    shown("<-", {"return": answer})
     return answer
 
 
 def refused(guest, words, command, **arguments):
     try:
-        guest.qmp(command, **arguments)
+        asked(guest, command, **arguments)
     except Failed as failure:
-        note(str(failure), "# | ")
+        note(f"<- {failure}", "# | ")
         check(re.search(words, str(failure)), f"refused, but not with {words!r}: {failure}")
         return
     raise Failed(f"{command} was not refused")
@@ -204,14 +215,15 @@ def another_firmware():
     """One byte of it changed, in what OVMF never reads: QEMU launches it, the owner does not take it."""
     data = bytearray(Path(OVMF).read_bytes())
     data[0] ^= 1
-    changed = Path("/tmp/changed.fd")
-    changed.write_bytes(data)
+    another = Path("/tmp/another.fd")
+    another.write_bytes(data)
     owner = Owner()
-    with firmware_only(*PAUSED, sev=owner.session(), firmware=("-bios", changed)) as guest:
+    flash = ("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={another}")
+    with firmware_only(*PAUSED, sev=owner.session(), firmware=flash) as guest:
         said, info = measurement(guest)
         check(not owner.measures(said, info, digest()), "a changed firmware was not noticed")
         check("does not match" in owner.validate(said, info, status=1), "virt-qemu-sev-validate did not notice either")
-        check(owner.measures(said, info, digest(changed)), "it is not the measurement of the changed firmware either")
+        check(owner.measures(said, info, digest(another)), "it is not the measurement of the changed firmware either")
 
 
 @case
@@ -299,7 +311,7 @@ def cpuid_memory_encryption():
 
 def exported():
     """The platform's PDH and its chain, from /dev/sev itself."""
-    pdh, chain = (ctypes.create_string_buffer(size) for size in (PDH_SIZE, 3 * CERTIFICATE))
+    pdh, chain = (ctypes.create_string_buffer(size) for size in (CERTIFICATE, 3 * CERTIFICATE))
     ask = ctypes.create_string_buffer(struct.pack("<QIQI", ctypes.addressof(pdh), len(pdh), ctypes.addressof(chain),
                                                   len(chain)))
     command = bytearray(struct.pack("<IQI", 5, ctypes.addressof(ask), 0))      # SEV_PDH_CERT_EXPORT
@@ -387,36 +399,50 @@ def changed(text, at):
     return base64.b64encode(data).decode()
 
 
+def packed(owner, said, info, text="the owner's secret"):
+    """What sev-inject-launch-secret wants: a table with one secret, by virt-qemu-sev-validate."""
+    Path("/tmp/secret").write_text(text, encoding="ascii")
+    owner.validate(said, info, "--inject-secret", f"{SECRET_GUID}:/tmp/secret", "--secret-header", "/tmp/header",
+                   "--secret-payload", "/tmp/payload")
+    return {name: Path(path).read_text(encoding="ascii") for name, path in
+            (("packet-header", "/tmp/header"), ("secret", "/tmp/payload"))}
+
+
+@case
+def a_secret_without_a_place():
+    """OVMF says where, unless it is Debian's: its area is one of 0 bytes at 0, which QEMU takes."""
+    owner = Owner()
+    with firmware_only(*PAUSED, sev=owner.session()) as guest:
+        asked(guest, "sev-inject-launch-secret", **packed(owner, *measurement(guest)))
+        guest.qmp("pmemsave", val=0, size=16, filename="/tmp/page")
+        check(any(Path("/tmp/page").read_bytes()), "nothing came to address 0")
+
+
 @case
 def secret():
     """From the owner into a page of a guest that was measured first; Linux prints it."""
     owner = Owner()
-    Path("/tmp/secret").write_text("the owner's secret", encoding="ascii")
     append = f"memmap=4K#{SECRET_AT:#x} iomem=relaxed nokaslr"
     with Qemu(*PAUSED, sev=owner.session(), append=append) as guest:
         said, info = measurement(guest)
         check(owner.measures(said, info, digest()), "the measurement is not right")
-        owner.validate(said, info, "--inject-secret", f"{SECRET_GUID}:/tmp/secret", "--secret-header", "/tmp/header",
-                       "--secret-payload", "/tmp/payload")
-        header, payload = (Path(name).read_text(encoding="ascii") for name in ("/tmp/header", "/tmp/payload"))
-        for wrong in ({"packet_header": changed(header, 4), "secret": payload},         # IV
-                      {"packet_header": changed(header, 20), "secret": payload},        # MAC
-                      {"packet_header": header, "secret": changed(payload, 0)}):
+        right = packed(owner, said, info)
+        for name, at in ("packet-header", 4), ("packet-header", 20), ("secret", 0):     # IV, MAC; what was enciphered
+            wrong = {**right, name: changed(right[name], at)}
             refused(guest, "fw_error=11 'Bad measurement'", "sev-inject-launch-secret", gpa=SECRET_AT, **wrong)
-        refused(guest, "not RAM|No memory", "sev-inject-launch-secret", packet_header=header, secret=payload, gpa=3 << 30)
-        check(not asked(guest, "sev-inject-launch-secret", packet_header=header, secret=payload, gpa=SECRET_AT),
-              "there is an answer")
-        guest.qmp("cont")
+        refused(guest, "No memory is mapped", "sev-inject-launch-secret", gpa=3 << 30, **right)
+        check(not asked(guest, "sev-inject-launch-secret", gpa=SECRET_AT, **right), "there is an answer")
+        asked(guest, "cont")
         guest.boot()
-        refused(guest, "Not in correct state", "sev-inject-launch-secret", packet_header=header, secret=payload,
-                gpa=SECRET_AT)
+        refused(guest, "Not in correct state", "sev-inject-launch-secret", gpa=SECRET_AT, **right)
         check(guest.qmp("query-sev")["state"] == "running", "query-sev does not say that it runs")
-        shown = guest.sh(f"dd if=/dev/mem bs=4096 skip={SECRET_AT // 4096} count=1 2>/dev/null | hexdump -C | head -n 6")
-        text = "".join(re.findall(r"\|(.*)\|", shown))
-        check("the owner's secret" in text, f"the guest has no secret: {shown}")
+        dump = guest.sh(f"dd if=/dev/mem bs=4096 skip={SECRET_AT // 4096} count=1 2>/dev/null | hexdump -C | head -n 6")
+        text = "".join(re.findall(r"\|(.*)\|", dump))
+        check("the owner's secret" in text, f"the guest has no secret: {dump}")
         # The host sees something else there.
         guest.qmp("pmemsave", val=SECRET_AT, size=4096, filename="/tmp/page")
         check(b"secret" not in Path("/tmp/page").read_bytes(), "the host can read the secret")
 
 
-client.main()
+if __name__ == "__main__":
+    client.main()
