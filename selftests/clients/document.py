@@ -39,7 +39,7 @@ def said(log, case):
 def wrapped(command):
     """In lines that a shell joins, each option beside its value."""
     lines = [""]
-    for part in re.split(r" (?=-[a-z])", command):
+    for part in re.split(r" (?=--?[a-z])", command):
         if len(lines[-1]) + len(part) > 110:
             lines.append("   ")
         lines[-1] += f" {part}" if lines[-1] else part

@@ -115,16 +115,18 @@ class Owner:
     def validate(self, said, info, *more, firmware=OVMF, cpus=1, cpu=CPU, policy=POLICY, status=0):
         """libvirt's tool of the same purpose; what it said."""
         family, model, stepping = cpu
-        return run("virt-qemu-sev-validate", "--measurement", base64.b64encode(said).decode(),
+        text = base64.b64encode(said).decode()
+        return run("virt-qemu-sev-validate", "--measurement", text,
                    "--api-major", info["api-major"], "--api-minor", info["api-minor"], "--build-id", info["build-id"],
                    "--policy", policy, "--firmware", firmware, "--num-cpus", cpus, "--cpu-family", family,
                    "--cpu-model", model, "--cpu-stepping", stepping, "--tik", f"{self.name}_tik.bin",
-                   "--tek", f"{self.name}_tek.bin", *more, status=status)
+                   "--tek", f"{self.name}_tek.bin", *more, status=status, names={text: '"$MEASUREMENT"'})
 
 
-def run(*command, status=0):
+def run(*command, status=0, names=None):
+    """names: {word: how the log has it}, for what is another one each time."""
     command = [str(word) for word in command]
-    note(" ".join(command), "# $ ")
+    note(" ".join((names or {}).get(word, word) for word in command), "# $ ")
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     for line in done.stdout.splitlines():
         note(line, "# | ")
@@ -134,7 +136,7 @@ def run(*command, status=0):
 
 def shown(mark, value):
     """A line of QMP in the log, the long ones cut."""
-    note(re.sub(r'([^" ]{32})[^" ]{33,}', r"\1...", f"{mark} {json.dumps(value)}"), "# | ")
+    note(re.sub(r'([^" ]{12})[^" ]{33,}', r"\1...", f"{mark} {json.dumps(value)}"), "# | ")
 
 
 def asked(guest, command, **arguments):
