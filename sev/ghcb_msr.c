@@ -47,8 +47,15 @@ static enum sevm_result features(struct sevm_vcpu *vcpu, u64 msr)
 	return SEVM_RESUME;
 }
 
-static enum sevm_result terminate(struct sevm_vcpu *vcpu, u64 msr)
+/* A VMM may not know the exit, and it may run the guest again: the log hears of the first time. */
+enum sevm_result sevm_ghcb_msr_end(struct sevm_vcpu *vcpu, u64 msr)
 {
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	if (!es->told_termination)
+		vcpu_notice(vcpu, "the guest asks for its termination: reason set %#llx, reason %#llx\n",
+			    msr >> 12 & 0xf, msr >> 16 & 0xff);
+	es->told_termination = true;
 	return sevm_io_system_event(vcpu, KVM_SYSTEM_EVENT_SEV_TERM, msr);
 }
 
@@ -60,7 +67,7 @@ static const struct {
 	{ SEVM_GHCB_MSR_CPUID_REQ,	read_cpuid },
 	{ SEVM_GHCB_MSR_HOLD_REQ,	reset_hold },
 	{ SEVM_GHCB_MSR_FEATURES_REQ,	features },
-	{ SEVM_GHCB_MSR_TERMINATE,	terminate },
+	{ SEVM_GHCB_MSR_TERMINATE,	sevm_ghcb_msr_end },
 };
 
 enum sevm_result sevm_ghcb_msr_handle(struct sevm_vcpu *vcpu, u64 msr)

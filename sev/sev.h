@@ -62,6 +62,7 @@ struct sevm_es_vcpu {
 	struct sevm_ghcb_reply reply;
 	bool reply_staged;
 	bool told_unsupported;		/* the log knows; sev/vmgexit.c */
+	bool told_termination;		/* the same; sev/ghcb_msr.c */
 
 	/* The scratch area of this request: a private copy */
 	struct {
@@ -155,6 +156,8 @@ void sevm_ghcb_scratch_write_back(struct sevm_vcpu *vcpu);
 
 /* ghcb_msr.c, vmgexit.c */
 enum sevm_result sevm_ghcb_msr_handle(struct sevm_vcpu *vcpu, u64 msr);
+/* The guest wants to end, by the MSR or by the page; @msr has the reason. */
+enum sevm_result sevm_ghcb_msr_end(struct sevm_vcpu *vcpu, u64 msr);
 enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa);
 
 /* ap.c */

@@ -276,8 +276,7 @@ static enum sevm_result handle_jump_table(struct sevm_vcpu *vcpu)
 /* KVM reports the GHCB's address here and loses the reason. */
 static enum sevm_result handle_terminate(struct sevm_vcpu *vcpu)
 {
-	return sevm_io_system_event(vcpu, KVM_SYSTEM_EVENT_SEV_TERM,
-				    sevm_ghcb_msr_terminate(GET(vcpu, EXITINFO1)));
+	return sevm_ghcb_msr_end(vcpu, sevm_ghcb_msr_terminate(GET(vcpu, EXITINFO1)));
 }
 
 /*
