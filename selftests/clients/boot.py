@@ -75,6 +75,8 @@ def boots(cpus, **options):
         if cpus > 1:
             check(f"Brought up 1 node, {cpus} CPUs" in guest.sh("dmesg | grep 'smp: '"), "Linux counts other CPUs")
         check("EDK II" in guest.sh("dmesg | grep ' efi: '"), "Linux did not come from OVMF")
+        exits = [vcpu.get("exits", 0) for vcpu in guest.counters()]
+        check(len(exits) == cpus and all(exits), f"QEMU's query-stats has {exits} exits of {cpus} vCPUs")
         guest.send("poweroff -f\n")
         guest.expect("reboot: Power down")
         check(guest.wait() == 0, "QEMU ended with an error")
@@ -103,4 +105,5 @@ def guest_6_1():
     boots(2, kernel="6.1")
 
 
-client.main()
+if __name__ == "__main__":
+    client.main()

@@ -42,7 +42,8 @@ class Skip(Exception):
 
 
 def case(function):
-    cases.append(function)
+    if function.__module__ == "__main__":       # not those of a file that is imported for what it has
+        cases.append(function)
     return function
 
 
@@ -164,14 +165,15 @@ class Qemu(Process):
     """Debian's QEMU with OVMF and a stock kernel, up to the shell of guest-init (see boot()).
 
     extra: more of QEMU's command line. firmware: options in place of OVMF's. kernel: a series, or None for
-    none; initrd: a file in place of guest-init's. machine, cpu: more of those options, `,name=value`. policy
-    and the like are properties of sev-guest: sev="policy=0x1"; sev=None makes a plain guest.
+    none, or a file; initrd: a file in place of guest-init's. machine, cpu: more of those options, `,name=value`;
+    board: the first ones. policy and the like are properties of sev-guest: sev="policy=0x1"; sev=None makes a plain guest.
     """
 
     serial = itertools.count()          # in a case, for the names of files
 
     def __init__(self, *extra, cpus=1, memory=512, append="", sev="policy=0x5", firmware=None,
-                 kernel="6.12", initrd=None, machine="", cpu="", program="qemu-system-x86_64"):
+                 kernel="6.12", initrd=None, board="q35,kernel-irqchip=split", machine="", cpu="",
+                 program="qemu-system-x86_64"):
         number = next(self.serial)
         self.monitor_path, self.variables = f"/tmp/qmp-{number}", f"/tmp/variables-{number}"
         self.monitor = None
@@ -179,17 +181,19 @@ class Qemu(Process):
         line = [program, "-accel", accelerator(), "-nodefaults", "-display", "none", "-no-reboot",
                 "-cpu", f"EPYC-Milan,-svm{cpu}", "-smp", cpus, "-m", memory]
         if sev is not None:
-            line += ["-machine", f"q35,confidential-guest-support=sev0,kernel-irqchip=split{machine}",
+            line += ["-machine", f"{board},confidential-guest-support=sev0{machine}",
                      "-object", f"sev-guest,id=sev0,cbitpos=51,reduced-phys-bits=1,{sev}"]
         else:
-            line += ["-machine", f"q35,kernel-irqchip=split{machine}"]
+            line += ["-machine", f"{board}{machine}"]
         if firmware is None:
             shutil.copy(VARIABLES, self.variables)
             firmware = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}",
                         "-drive", f"if=pflash,format=raw,unit=1,file={self.variables}"]
         line += [*firmware]
         if kernel:
-            line += ["-kernel", f"/guest/kernel-{kernel}", "-initrd", initrd or f"/guest/initrd-{kernel}",
+            series = kernel.split("-")[-1]
+            line += ["-kernel", kernel if "/" in kernel else f"/guest/kernel-{kernel}",
+                     "-initrd", initrd or f"/guest/initrd-{series}",
                      "-append", f"console=ttyS0 quiet panic=-1 {append}".rstrip()]
         line += ["-serial", "stdio", "-qmp", f"unix:{self.monitor_path},server=on,wait=off", *extra]
         super().__init__(*line)
@@ -212,6 +216,11 @@ class Qemu(Process):
                 raise Failed(f"QMP {command}: {answer['error']}")
             if "return" in answer:
                 return answer["return"]
+
+    def counters(self):
+        """The hypervisor's counters that are not zero, {name: count} for each vCPU."""
+        return [{one["name"]: one["value"] for one in vcpu["stats"] if isinstance(one["value"], int) and one["value"]}
+                for vcpu in self.qmp("query-stats", target="vcpu")]
 
     def event(self, name):
         """Wait for an event of QEMU's; the first of that name that was not taken yet."""
