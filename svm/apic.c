@@ -40,7 +40,7 @@ int sevm_apic_create(struct sevm_vcpu *vcpu)
 	apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
 	if (!apic)
 		return -ENOMEM;
-	apic->regs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	apic->regs = kzalloc(sizeof(*apic->regs), GFP_KERNEL_ACCOUNT);
 	if (!apic->regs) {
 		kfree(apic);
 		return -ENOMEM;
@@ -59,7 +59,7 @@ void sevm_apic_free(struct sevm_vcpu *vcpu)
 		return;
 	sevm_apic_timer_stop(apic);
 	vcpu->apic = NULL;
-	free_page((unsigned long)apic->regs);
+	kfree(apic->regs);
 	kfree(apic);
 }
 
