@@ -70,6 +70,8 @@ int sevm_apic_vector_highest(const struct sevm_apic_regs *regs, u32 bank)
 	const u32 *words = &regs->reg[bank / sizeof(u32)];
 	int vector;
 
+	/* Three instructions a word instead of five: for every interrupt, several times. */
+#pragma GCC unroll 8
 	for (vector = 224; vector >= 0; vector -= 32) {
 		u32 word = READ_ONCE(words[vector / 8]);
 

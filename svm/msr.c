@@ -8,6 +8,7 @@
  */
 #include <linux/kvm_para.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/mce.h>
@@ -273,15 +274,28 @@ static bool is_here(unsigned int feature)
 	return !feature || boot_cpu_has(feature);
 }
 
-bool sevm_msr_is_passed(u32 index)
+/* The byte of a map with an MSR's two bits; NULL: an MSR that no map knows. */
+static u8 *bits_of(u8 *map, u32 index)
 {
+	static const u32 bases[] = { 0, 0xc0000000, 0xc0010000 };
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(passed); i++) {
-		if (passed[i].index == index)
-			return is_here(passed[i].feature);
+#pragma GCC unroll 3
+	for (i = 0; i < ARRAY_SIZE(bases); i++) {
+		u32 n = index - bases[i];
+
+		if (n < 0x2000)
+			return &map[i * 0x800 + array_index_nospec(n, 0x2000) / 4];
 	}
-	return false;
+	return NULL;
+}
+
+/* For each access that exits: one look into the map, not a search. */
+bool sevm_msr_is_passed(u32 index)
+{
+	const u8 *bits = bits_of(map_protected, index);
+
+	return bits && !(*bits & 3 << index % 4 * 2);
 }
 
 u32 sevm_msr_passed(unsigned int i)
@@ -291,15 +305,10 @@ u32 sevm_msr_passed(unsigned int i)
 
 static void pass(u8 *map, u32 index)
 {
-	static const u32 bases[] = { 0, 0xc0000000, 0xc0010000 };
-	unsigned int i;
+	u8 *bits = bits_of(map, index);
 
-	for (i = 0; i < ARRAY_SIZE(bases); i++) {
-		u32 n = index - bases[i];
-
-		if (n < 0x2000)
-			map[i * 0x800 + n / 4] &= ~(3 << n % 4 * 2);
-	}
+	if (bits)
+		*bits &= ~(3 << index % 4 * 2);
 }
 
 static u8 *new_map(bool protected)
