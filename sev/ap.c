@@ -102,19 +102,6 @@ void sevm_ap_init(struct sevm_vcpu *vcpu)
 		es->halted = vcpu->mp_state == KVM_MP_STATE_HALTED;
 }
 
-/*
- * Before each entry: whoever runs is not held. That matters when the VMM made
- * the vCPU runnable by KVM_SET_MP_STATE: a later SIPI must not write into a
- * GHCB that has moved on.
- */
-void sevm_ap_enter(struct sevm_vcpu *vcpu)
-{
-	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
-
-	es->hold = SEVM_AP_HOLD_NONE;
-	es->has_run = true;
-}
-
 int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind)
 {
 	if (kind > SEVM_AP_HOLD_MSR)

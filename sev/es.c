@@ -270,10 +270,20 @@ static int pre_run(struct sevm_vcpu *vcpu)
 	return 0;
 }
 
+/*
+ * Before each entry: whoever runs is not held. That matters when the VMM made
+ * the vCPU runnable by KVM_SET_MP_STATE: a later SIPI must not write into a
+ * GHCB that has moved on.
+ */
 static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
 {
-	sevm_ap_enter(vcpu);
-	return sevm_ghcb_enter(vcpu);
+	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
+
+	es->hold = SEVM_AP_HOLD_NONE;
+	es->has_run = true;
+	if (es->reply_staged)
+		sevm_ghcb_reply_write(vcpu);
+	return SEVM_RESUME;
 }
 
 /*
@@ -308,13 +318,15 @@ static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 	u64 value = vcpu->exit.info1;
 
-	switch (vcpu->exit.code) {
-	case SVM_EXIT_VMGEXIT:
+	if (likely(vcpu->exit.code == SVM_EXIT_VMGEXIT)) {
 		value = sevm_vmcb_get_ghcb(vcpu);
 		sevm_count(vcpu, vmgexit);
 		if (value & SEVM_GHCB_MSR_CODE)
 			return sevm_ghcb_msr_handle(vcpu, value);
 		return sevm_vmgexit_handle(vcpu, value);
+	}
+
+	switch (vcpu->exit.code) {
 	case SVM_EXIT_EFER_WRITE_TRAP:
 		es->efer = value & ~EFER_SVME;
 		vcpu->efer = es->efer;

@@ -6,7 +6,7 @@
  * the guest's other vCPUs, which may write while we look. So all that a request
  * says is copied once, by sevm_ghcb_take() and sevm_ghcb_scratch_open(), and
  * handlers see the copies only. A reply is collected in private memory and
- * written in one place, sevm_ghcb_enter(), just before the guest runs again.
+ * written in one place, sevm_ghcb_reply_write(), just before the guest runs again.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -202,12 +202,9 @@ static void scratch_out(struct sevm_vcpu *vcpu)
 }
 
 /* Guest memory may have to be pinned: interrupts on. */
-enum sevm_result sevm_ghcb_enter(struct sevm_vcpu *vcpu)
+void sevm_ghcb_reply_write(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
-
-	if (!es->reply_staged)
-		return SEVM_RESUME;
 
 	/*
 	 * The guest's MSR, and not what was mapped: of a hold that was restored
@@ -220,5 +217,4 @@ enum sevm_result sevm_ghcb_enter(struct sevm_vcpu *vcpu)
 	}
 	scratch_close(es);
 	es->reply_staged = false;
-	return SEVM_RESUME;
 }

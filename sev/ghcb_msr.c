@@ -3,7 +3,7 @@
  * ghcb_msr.c - the GHCB MSR protocol: requests that fit into the MSR itself.
  *
  * What a guest uses before it has a GHCB page, or after it gave it up. A code
- * that is not in the table leaves the MSR as it is and lets the guest go on: it
+ * that is not among them leaves the MSR as it is and lets the guest go on: it
  * sees that its request was not answered. That goes for SNP's codes too, for
  * which KVM ends the VM of a SEV-ES guest.
  */
@@ -25,12 +25,12 @@ static enum sevm_result sev_info(struct sevm_vcpu *vcpu, u64 msr)
 static enum sevm_result read_cpuid(struct sevm_vcpu *vcpu, u64 msr)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
-	u32 reg[4] = { sevm_ghcb_msr_cpuid_leaf(msr) };
+	u32 regs[4] = { sevm_ghcb_msr_cpuid_leaf(msr) };
 
 	sevm_count(vcpu, vmgexit_cpuid);
-	sevm_cpuid_query(vcpu, es->xcr0, es->xss, &reg[0], &reg[1], &reg[2], &reg[3]);
+	sevm_cpuid_query(vcpu, es->xcr0, es->xss, regs);
 	sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_cpuid(msr,
-						     reg[sevm_ghcb_msr_cpuid_reg(msr)]));
+						     regs[sevm_ghcb_msr_cpuid_reg(msr)]));
 	return SEVM_RESUME;
 }
 
@@ -59,26 +59,22 @@ enum sevm_result sevm_ghcb_msr_end(struct sevm_vcpu *vcpu, u64 msr)
 	return sevm_io_system_event(vcpu, KVM_SYSTEM_EVENT_SEV_TERM, msr);
 }
 
-static const struct {
-	u16 code;
-	enum sevm_result (*handle)(struct sevm_vcpu *vcpu, u64 msr);
-} requests[] = {
-	{ SEVM_GHCB_MSR_INFO_REQ,	sev_info },
-	{ SEVM_GHCB_MSR_CPUID_REQ,	read_cpuid },
-	{ SEVM_GHCB_MSR_HOLD_REQ,	reset_hold },
-	{ SEVM_GHCB_MSR_FEATURES_REQ,	features },
-	{ SEVM_GHCB_MSR_TERMINATE,	sevm_ghcb_msr_end },
-};
-
 enum sevm_result sevm_ghcb_msr_handle(struct sevm_vcpu *vcpu, u64 msr)
 {
-	unsigned int i;
-
 	sevm_count(vcpu, vmgexit_msr_protocol);
 	trace_sevm_vmgexit(vcpu, msr, 0, 0);
-	for (i = 0; i < ARRAY_SIZE(requests); i++)
-		if (requests[i].code == (msr & SEVM_GHCB_MSR_CODE))
-			return requests[i].handle(vcpu, msr);
+	switch (msr & SEVM_GHCB_MSR_CODE) {
+	case SEVM_GHCB_MSR_INFO_REQ:
+		return sev_info(vcpu, msr);
+	case SEVM_GHCB_MSR_CPUID_REQ:
+		return read_cpuid(vcpu, msr);
+	case SEVM_GHCB_MSR_HOLD_REQ:
+		return reset_hold(vcpu, msr);
+	case SEVM_GHCB_MSR_FEATURES_REQ:
+		return features(vcpu, msr);
+	case SEVM_GHCB_MSR_TERMINATE:
+		return sevm_ghcb_msr_end(vcpu, msr);
+	}
 
 	sevm_count(vcpu, vmgexit_errors);
 	return SEVM_RESUME;

@@ -42,7 +42,7 @@ struct sevm_es_vcpu {
 	struct sev_es_save_area *vmsa;	/* a page; ciphertext once protected */
 	bool protected;
 
-	/* sev/ap.c is the writer */
+	/* sev/ap.c is the writer, and es.c before each entry */
 	u32 hold;			/* SEVM_AP_HOLD_* */
 	bool has_run;
 	bool sipi_early;		/* INIT and SIPI came before the hold */
@@ -143,7 +143,7 @@ int sevm_dbg_encrypt(struct sevm_vm *vm, struct kvm_sev_cmd *cmd);
 int sevm_vmsa_fill(struct sevm_vcpu *vcpu);	/* 0 or -EINVAL */
 
 /* ghcb.c */
-enum sevm_result sevm_ghcb_enter(struct sevm_vcpu *vcpu);	/* staged reply */
+void sevm_ghcb_reply_write(struct sevm_vcpu *vcpu);	/* the staged one */
 bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa);		/* snapshot */
 void sevm_ghcb_drop(struct sevm_es_vcpu *es);			/* unmap, free */
 void sevm_ghcb_reply_set(struct sevm_vcpu *vcpu, enum sevm_ghcb_field field,
@@ -164,7 +164,6 @@ enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa);
 enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind);
 u32 sevm_ap_sipi(struct sevm_vcpu *vcpu);
 void sevm_ap_init(struct sevm_vcpu *vcpu);
-void sevm_ap_enter(struct sevm_vcpu *vcpu);
 int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind);
 bool sevm_ap_table_set(struct sevm_vm *vm, u64 gpa);
 u64 sevm_ap_table_get(struct sevm_vm *vm);

@@ -82,13 +82,13 @@ static enum sevm_result handle_rdpmc(struct sevm_vcpu *vcpu)
 static enum sevm_result handle_cpuid(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
-	u32 eax = GET(vcpu, RAX), ebx, ecx = GET(vcpu, RCX), edx;
+	u32 regs[4] = { GET(vcpu, RAX), 0, GET(vcpu, RCX) };
 
-	sevm_cpuid_query(vcpu, es->xcr0, es->xss, &eax, &ebx, &ecx, &edx);
-	SET(vcpu, RAX, eax);
-	SET(vcpu, RBX, ebx);
-	SET(vcpu, RCX, ecx);
-	SET(vcpu, RDX, edx);
+	sevm_cpuid_query(vcpu, es->xcr0, es->xss, regs);
+	SET(vcpu, RAX, regs[0]);
+	SET(vcpu, RBX, regs[1]);
+	SET(vcpu, RCX, regs[2]);
+	SET(vcpu, RDX, regs[3]);
 	return SEVM_RESUME;
 }
 

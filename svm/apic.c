@@ -342,22 +342,22 @@ int sevm_apic_waiting(struct sevm_vcpu *vcpu)
 	struct sevm_apic *apic = vcpu->apic;
 	int vector;
 
-	if (!apic || sevm_apic_mode(vcpu) == SEVM_APIC_DISABLED || !READ_ONCE(apic->waiting))
+	if (!apic || sevm_apic_mode(vcpu) == SEVM_APIC_DISABLED || !READ_ONCE(vcpu->apic_waiting))
 		return -1;
 	vector = sevm_apic_vector_highest(apic->regs, SEVM_APIC_IRR);
 	if (vector >= 0)
 		return vector;
 	/* A bit that is set from here on is followed by another true. */
-	smp_store_mb(apic->waiting, false);
+	smp_store_mb(vcpu->apic_waiting, false);
 	vector = sevm_apic_vector_highest(apic->regs, SEVM_APIC_IRR);
 	if (vector >= 0)
-		WRITE_ONCE(apic->waiting, true);
+		WRITE_ONCE(vcpu->apic_waiting, true);
 	return vector;
 }
 
-bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector)
+bool sevm_apic_lets_through(struct sevm_vcpu *vcpu, u8 vector)
 {
-	return vector >= 0 && sevm_apic_regs_allow(vcpu->apic->regs, vector);
+	return sevm_apic_regs_allow(vcpu->apic->regs, vector);
 }
 
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector)
@@ -384,11 +384,11 @@ bool sevm_apic_accepts_extint(struct sevm_vcpu *vcpu)
  * INIT closely is either in the same word or stays for the next round.
  */
 
-bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu)
+bool sevm_apic_look_for_init_sipi(struct sevm_vcpu *vcpu)
 {
 	unsigned long events = READ_ONCE(vcpu->apic_events);
 
-	if (likely(!events) || !vcpu->apic)
+	if (!events || !vcpu->apic)
 		return false;
 	if (events & BIT(SEVM_EVENT_INIT) || vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
 		return true;
@@ -401,12 +401,12 @@ bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu)
 	return READ_ONCE(vcpu->apic_events) & BIT(SEVM_EVENT_INIT);
 }
 
-bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
+bool sevm_apic_take_init_sipi(struct sevm_vcpu *vcpu)
 {
 	unsigned long events;
 	bool changed = false;
 
-	if (likely(!READ_ONCE(vcpu->apic_events)) || !vcpu->apic)
+	if (!vcpu->apic)
 		return false;
 
 	events = xchg(&vcpu->apic_events, 0);
@@ -485,7 +485,7 @@ int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *st
 	if (!ret) {
 		sevm_apic_timer_stop(apic);
 		memcpy(apic->regs, regs, sizeof(*state));
-		WRITE_ONCE(apic->waiting, true);
+		WRITE_ONCE(vcpu->apic_waiting, true);
 		sevm_apic_timer_restore(apic);
 	}
 	kfree(regs);

@@ -32,15 +32,30 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
  * through; then take it into service.
  */
 int sevm_apic_waiting(struct sevm_vcpu *vcpu);
-bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector);
+bool sevm_apic_lets_through(struct sevm_vcpu *vcpu, u8 vector);
+static inline bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector)
+{
+	return vector >= 0 && sevm_apic_lets_through(vcpu, vector);
+}
+
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
 
 /*
  * INIT and SIPI that have arrived, in the vCPU's own thread: changes mp_state,
  * resets, asks protect->sipi(). False: nothing was pending, or it must wait.
  */
-bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu);
-bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu);	/* one that would be accepted */
+bool sevm_apic_take_init_sipi(struct sevm_vcpu *vcpu);
+static inline bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
+{
+	return unlikely(READ_ONCE(vcpu->apic_events)) && sevm_apic_take_init_sipi(vcpu);
+}
+
+/* Is there one that would be accepted? */
+bool sevm_apic_look_for_init_sipi(struct sevm_vcpu *vcpu);
+static inline bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu)
+{
+	return unlikely(READ_ONCE(vcpu->apic_events)) && sevm_apic_look_for_init_sipi(vcpu);
+}
 
 /* KVM_INTERRUPT beside a local APIC: does LINT0 let the PIC's vector through? */
 bool sevm_apic_accepts_extint(struct sevm_vcpu *vcpu);

@@ -26,8 +26,7 @@ struct sevm_apic_timer {
 
 struct sevm_apic {
 	struct sevm_vcpu *vcpu;
-	struct sevm_apic_regs *regs;	/* a page of its own */
-	bool waiting;			/* a bit of IRR may be set; false: none is */
+	struct sevm_apic_regs *regs;
 	struct sevm_apic_timer timer;
 };
 

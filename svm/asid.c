@@ -101,16 +101,20 @@ static void prepare_fixed(struct sevm_vcpu *vcpu, struct asid_cpu *ac, int cpu,
 		tlb_control = sevm_host_caps.flush_by_asid ?
 			TLB_CONTROL_FLUSH_ASID : TLB_CONTROL_FLUSH_ALL_ASID;
 		ac->last[asid] = vcpu;
+	} else if (vcpu->asid == asid) {
+		return;							/* (c) */
 	}
 	vcpu->asid = asid;
-	sevm_vmcb_set_asid(vcpu, asid, tlb_control);			/* (c) */
+	sevm_vmcb_set_asid(vcpu, asid, tlb_control);
 }
 
 void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu)
 {
 	struct asid_cpu *ac = this_cpu_ptr(&asid_cpus);
 	u32 fixed = vcpu->vm->asid;
-	bool flush = test_and_clear_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
+	/* Whoever asks from here on sees IN_GUEST, and the guest end at once. */
+	bool flush = test_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests) &&
+		     test_and_clear_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
 
 	if (flush)							/* (e) */
 		sevm_count(vcpu, tlb_flushes);

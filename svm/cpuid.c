@@ -49,34 +49,52 @@ static void set_bit_if(u32 *reg, u32 bit, bool on)
 	*reg = on ? *reg | bit : *reg & ~bit;
 }
 
-/* The bits that follow the guest's state. */
-static void update(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss,
-		   struct kvm_cpuid_entry2 *entry)
+/* What an entry says just now: some bits follow the guest's state. */
+static void query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss,
+		  const struct kvm_cpuid_entry2 *entry, u32 regs[4])
 {
+	regs[EAX] = entry->eax;
+	regs[EBX] = entry->ebx;
+	regs[ECX] = entry->ecx;
+	regs[EDX] = entry->edx;
+
 	switch (entry->function) {
 	case 1:
 		if (boot_cpu_has(X86_FEATURE_XSAVE))
-			set_bit_if(&entry->ecx, F(OSXSAVE), vcpu->cr4 & X86_CR4_OSXSAVE);
-		set_bit_if(&entry->edx, F(APIC), vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
+			set_bit_if(&regs[ECX], F(OSXSAVE), vcpu->cr4 & X86_CR4_OSXSAVE);
+		set_bit_if(&regs[EDX], F(APIC), vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
 		break;
 	case 7:
 		if (!entry->index && boot_cpu_has(X86_FEATURE_PKU))
-			set_bit_if(&entry->ecx, F(OSPKE), vcpu->cr4 & X86_CR4_PKE);
+			set_bit_if(&regs[ECX], F(OSPKE), vcpu->cr4 & X86_CR4_PKE);
 		break;
 	case 0xd:
 		if (entry->index == 0)
-			entry->ebx = sevm_cpuid_xstate_size(xcr0, false);
+			regs[EBX] = sevm_cpuid_xstate_size(xcr0, false);
 		else if (entry->index == 1 && entry->eax & (F(XSAVES) | F(XSAVEC)))
-			entry->ebx = sevm_cpuid_xstate_size(xcr0 | xss, true);
+			regs[EBX] = sevm_cpuid_xstate_size(xcr0 | xss, true);
 		break;
 	}
+}
+
+/* The same of a copy, for userspace. */
+static void update(struct sevm_vcpu *vcpu, struct kvm_cpuid_entry2 *entry)
+{
+	u32 regs[4];
+
+	query(vcpu, vcpu->xcr0, vcpu->xss, entry, regs);
+	entry->eax = regs[EAX];
+	entry->ebx = regs[EBX];
+	entry->ecx = regs[ECX];
+	entry->edx = regs[EDX];
 }
 
 /*
  * Intel's CPUs answer a leaf beyond the last with the last basic one, AMD's
  * with zeros: a guest gets what the vendor it sees does.
  */
-static struct kvm_cpuid_entry2 *find_beyond(struct sevm_vcpu *vcpu, u32 leaf, u32 index)
+static noinline struct kvm_cpuid_entry2 *
+find_beyond(struct sevm_vcpu *vcpu, u32 leaf, u32 index)
 {
 	struct kvm_cpuid_entry2 *basic, *class;
 	u32 base = leaf & 0x80000000;
@@ -92,29 +110,26 @@ static struct kvm_cpuid_entry2 *find_beyond(struct sevm_vcpu *vcpu, u32 leaf, u3
 	return find(vcpu->cpuid, vcpu->cpuid_nent, basic->eax, index);
 }
 
-void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 *eax,
-		      u32 *ebx, u32 *ecx, u32 *edx)
+void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 regs[4])
 {
-	u32 leaf = *eax, index = *ecx;
-	struct kvm_cpuid_entry2 *found, entry = {};
+	u32 leaf = regs[EAX], index = regs[ECX];
+	struct kvm_cpuid_entry2 *found;
 
 	found = find(vcpu->cpuid, vcpu->cpuid_nent, leaf, index) ?:
 		find_beyond(vcpu, leaf, index);
 	if (found) {
-		entry = *found;
-		update(vcpu, xcr0, xss, &entry);
-	} else if (leaf == 0xb || leaf == 0x1f) {
-		/* Of a level that is not there, CL and the x2APIC ID are still right. */
-		found = find(vcpu->cpuid, vcpu->cpuid_nent, leaf, 1);
-		if (found) {
-			entry.ecx = index & 0xff;
-			entry.edx = found->edx;
-		}
+		query(vcpu, xcr0, xss, found, regs);
+		return;
 	}
-	*eax = entry.eax;
-	*ebx = entry.ebx;
-	*ecx = entry.ecx;
-	*edx = entry.edx;
+
+	memset(regs, 0, 4 * sizeof(*regs));
+	/* Of a level that is not there, CL and the x2APIC ID are still right. */
+	if (leaf == 0xb || leaf == 0x1f)
+		found = find(vcpu->cpuid, vcpu->cpuid_nent, leaf, 1);
+	if (found) {
+		regs[ECX] = index & 0xff;
+		regs[EDX] = found->edx;
+	}
 }
 
 /* Setting it */
@@ -129,8 +144,8 @@ static bool is_same(struct sevm_vcpu *vcpu, const struct kvm_cpuid_entry2 *entri
 		struct kvm_cpuid_entry2 a = vcpu->cpuid[i], b = entries[i];
 
 		/* The VMM may hand back what it got, with these bits in it. */
-		update(vcpu, vcpu->xcr0, vcpu->xss, &a);
-		update(vcpu, vcpu->xcr0, vcpu->xss, &b);
+		update(vcpu, &a);
+		update(vcpu, &b);
 		if (a.function != b.function || a.index != b.index || a.flags != b.flags ||
 		    a.eax != b.eax || a.ebx != b.ebx || a.ecx != b.ecx || a.edx != b.edx)
 			return false;
@@ -237,7 +252,7 @@ int sevm_cpuid_get(struct sevm_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 	for (i = 0; i < cpuid.nent; i++) {
 		struct kvm_cpuid_entry2 entry = vcpu->cpuid[i];
 
-		update(vcpu, vcpu->xcr0, vcpu->xss, &entry);
+		update(vcpu, &entry);
 		if (copy_to_user(&arg->entries[i], &entry, sizeof(entry)))
 			return -EFAULT;
 	}

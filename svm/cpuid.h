@@ -16,9 +16,8 @@ int sevm_cpuid_set_v1(struct sevm_vcpu *vcpu, struct kvm_cpuid __user *arg);
 int sevm_cpuid_get(struct sevm_vcpu *vcpu, struct kvm_cpuid2 __user *arg);
 void sevm_cpuid_free(struct sevm_vcpu *vcpu);
 
-/* The instruction: in EAX, ECX; out all four. xcr0, xss: for leaf 0xD. */
-void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 *eax,
-		      u32 *ebx, u32 *ecx, u32 *edx);
+/* The instruction: EAX, EBX, ECX, EDX; in the first and third. xcr0, xss: for leaf 0xD. */
+void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 regs[4]);
 /* A leaf as userspace set it, or NULL. */
 const struct kvm_cpuid_entry2 *sevm_cpuid_find(struct sevm_vcpu *vcpu,
 					       u32 leaf, u32 index);

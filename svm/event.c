@@ -21,7 +21,6 @@
 #include "vcpu.h"
 #include "vmcb.h"
 
-#define EVENT_VALID	BIT(31)
 #define EVENT_HAS_ERROR	BIT(11)
 #define EVENT_TYPE(x)	(((x) >> 8) & 7)
 #define TYPE_INTERRUPT	0
@@ -31,7 +30,7 @@
 
 static u32 event_word(u8 vector, u32 type)
 {
-	return EVENT_VALID | type << 8 | vector;
+	return SEVM_EVENT_VALID | type << 8 | vector;
 }
 
 static bool interrupts_allowed(struct sevm_vcpu *vcpu)
@@ -157,13 +156,6 @@ static void inject(struct sevm_vcpu *vcpu)
 		sevm_vmcb_inject(vcpu, 0, 0);
 }
 
-/* Userspace is the PIC and waits for its turn. */
-static bool wants_window(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vm->irqchip != SEVM_IRQCHIP_KERNEL &&
-	       READ_ONCE(vcpu->run->request_interrupt_window);
-}
-
 static void open_windows(struct sevm_vcpu *vcpu, int waiting)
 {
 	/*
@@ -174,7 +166,7 @@ static void open_windows(struct sevm_vcpu *vcpu, int waiting)
 	bool nmi = vcpu->nmi_pending && !vcpu->nmi_masked;
 
 	if (nmi || has_interrupt(vcpu, waiting) ||
-	    (wants_window(vcpu) && sevm_apic_accepts_extint(vcpu)))
+	    (sevm_event_wants_window(vcpu) && sevm_apic_accepts_extint(vcpu)))
 		sevm_vmcb_set_window(vcpu, true, -1);
 	else if (waiting >= 0 && waiting >> 4 <= sevm_apic_get_cr8(vcpu) &&
 		 !sevm_vmcb_has_vmsa(vcpu))
@@ -184,7 +176,7 @@ static void open_windows(struct sevm_vcpu *vcpu, int waiting)
 		sevm_vmcb_set_window(vcpu, false, 0);
 }
 
-void sevm_event_enter(struct sevm_vcpu *vcpu)
+void sevm_event_choose(struct sevm_vcpu *vcpu)
 {
 	int waiting = sevm_apic_waiting(vcpu);
 
@@ -194,26 +186,15 @@ void sevm_event_enter(struct sevm_vcpu *vcpu)
 	open_windows(vcpu, waiting);
 }
 
-static void forget_injected(struct sevm_vcpu *vcpu)
-{
-	vcpu->exception.injected = false;
-	vcpu->interrupt.injected = false;
-	vcpu->nmi_injected = false;
-}
-
 /*
  * The exit may have cut short the delivery of an event, ours or one of the
  * guest's own. Software interrupts, #BP, #OF and #VC are not kept: RIP is still
  * at the instruction, which runs again and raises it again.
  */
-void sevm_event_leave(struct sevm_vcpu *vcpu)
+void sevm_event_keep(struct sevm_vcpu *vcpu)
 {
 	u64 info = vcpu->exit.intr_info;
 	u8 vector = info;
-
-	forget_injected(vcpu);
-	if (!(info & EVENT_VALID))
-		return;
 
 	switch (EVENT_TYPE(info)) {
 	case TYPE_NMI:
@@ -236,7 +217,7 @@ void sevm_event_leave(struct sevm_vcpu *vcpu)
 
 void sevm_event_reset(struct sevm_vcpu *vcpu)
 {
-	forget_injected(vcpu);
+	sevm_event_forget_injected(vcpu);
 	memset(&vcpu->exception, 0, sizeof(vcpu->exception));
 	memset(&vcpu->interrupt, 0, sizeof(vcpu->interrupt));
 	atomic_set(&vcpu->nmi_queued, 0);
@@ -325,11 +306,6 @@ int sevm_event_user_interrupt(struct sevm_vcpu *vcpu, u32 vector)
 	vcpu->interrupt.pending = true;
 	vcpu->extint = vector;
 	return 0;
-}
-
-bool sevm_event_user_window(struct sevm_vcpu *vcpu)
-{
-	return wants_window(vcpu) && sevm_event_user_ready(vcpu);
 }
 
 bool sevm_event_user_ready(struct sevm_vcpu *vcpu)

@@ -80,16 +80,14 @@ static enum sevm_result alignment_check(struct sevm_vcpu *vcpu)
 
 static enum sevm_result identify(struct sevm_vcpu *vcpu)
 {
-	u32 eax = sevm_vmcb_get_rax(vcpu);
-	u32 ecx = vcpu->regs[SEVM_RCX];
-	u32 ebx, edx;
+	u32 regs[4] = { sevm_vmcb_get_rax(vcpu), 0, vcpu->regs[SEVM_RCX] };
 
 	sevm_count(vcpu, cpuid_exits);
-	sevm_cpuid_query(vcpu, vcpu->xcr0, vcpu->xss, &eax, &ebx, &ecx, &edx);
-	sevm_vmcb_set_rax(vcpu, eax);
-	vcpu->regs[SEVM_RBX] = ebx;
-	vcpu->regs[SEVM_RCX] = ecx;
-	vcpu->regs[SEVM_RDX] = edx;
+	sevm_cpuid_query(vcpu, vcpu->xcr0, vcpu->xss, regs);
+	sevm_vmcb_set_rax(vcpu, regs[0]);
+	vcpu->regs[SEVM_RBX] = regs[1];
+	vcpu->regs[SEVM_RCX] = regs[2];
+	vcpu->regs[SEVM_RDX] = regs[3];
 	return skip_2(vcpu);
 }
 
@@ -297,7 +295,7 @@ static enum sevm_result refused(struct sevm_vcpu *vcpu)
 	return sevm_io_fail_entry(vcpu);
 }
 
-enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
+enum sevm_result sevm_exit_other(struct sevm_vcpu *vcpu)
 {
 	u64 code = vcpu->exit.code;
 	const struct exit_row *row;
@@ -314,16 +312,13 @@ enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
 	return row->handler(vcpu);
 }
 
-/* Right after the world switch: what cannot wait until interrupts are on. */
-void sevm_exit_irqoff(struct sevm_vcpu *vcpu)
+/* As from user space: whoever runs a guest may be killed for it. */
+void sevm_exit_machine_check(void)
 {
-	if (unlikely(vcpu->exit.code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC)) {
-		/* As from user space: whoever runs a guest may be killed for it. */
-		struct pt_regs regs = {
-			.cs = 3,
-			.flags = X86_EFLAGS_IF,
-		};
+	struct pt_regs regs = {
+		.cs = 3,
+		.flags = X86_EFLAGS_IF,
+	};
 
-		do_machine_check(&regs);
-	}
+	do_machine_check(&regs);
 }

@@ -5,11 +5,29 @@
 #ifndef SEVM_SVM_EXIT_H
 #define SEVM_SVM_EXIT_H
 
+#include <asm/svm.h>
+#include <asm/trapnr.h>
+
 #include "sevm.h"
 
 /* Interrupts on, vcpu->exit is filled. */
-enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu);
-void sevm_exit_irqoff(struct sevm_vcpu *vcpu);
+enum sevm_result sevm_exit_other(struct sevm_vcpu *vcpu);
+static inline enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
+{
+	/* What a protected guest exits for most. */
+	if (vcpu->exit.code == SVM_EXIT_VMGEXIT)
+		return vcpu->vm->protect->handle_exit(vcpu);
+	return sevm_exit_other(vcpu);
+}
+
+void sevm_exit_machine_check(void);
+/* Right after the world switch: what cannot wait until interrupts are on. */
+static inline void sevm_exit_irqoff(struct sevm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->exit.code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
+		sevm_exit_machine_check();
+}
+
 const char *sevm_exit_name(u64 code);
 
 /* HLT by any kind of guest: sleep, or KVM_EXIT_HLT without a local APIC. */

@@ -42,7 +42,7 @@ static int accept_vector(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 	}
 	/* In this order: the bit is atomic and so a barrier, see sevm_apic_waiting(). */
 	sevm_apic_vector_set(regs, SEVM_APIC_IRR, msg->vector);
-	WRITE_ONCE(vcpu->apic->waiting, true);
+	WRITE_ONCE(vcpu->apic_waiting, true);
 	notify(vcpu, src);
 	return 1;
 }

@@ -8,8 +8,6 @@
  * (running, halted, held) goes on where it was.
  * Invariant: a stopped vCPU executes no instruction.
  */
-#include <linux/bitops.h>
-
 #include "power.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -19,11 +17,6 @@ static bool waits(struct sevm_vcpu *vcpu)
 	u32 state = READ_ONCE(vcpu->mp_state);
 
 	return state == KVM_MP_STATE_AP_RESET_HOLD || state == KVM_MP_STATE_INIT_RECEIVED;
-}
-
-bool sevm_power_stopped(struct sevm_vcpu *vcpu)
-{
-	return test_bit(SEVM_POWER_STOPPED, &vcpu->power);
 }
 
 /* A start that the vCPU has not seen yet counts: up from then on, until it waits again. */
@@ -75,10 +68,8 @@ bool sevm_power_start(struct sevm_vcpu *vcpu)
  * A start that came while the vCPU was held ends the hold as a SIPI does. If it
  * has ended meanwhile, there is nothing to do.
  */
-void sevm_power_accept(struct sevm_vcpu *vcpu)
+void sevm_power_take_start(struct sevm_vcpu *vcpu)
 {
-	if (likely(!test_bit(SEVM_POWER_WAKE, &vcpu->power)))
-		return;
 	if (waits(vcpu)) {
 		u32 state = vcpu->vm->protect->sipi(vcpu, 0);
 

@@ -5,10 +5,16 @@
 #ifndef SEVM_SVM_POWER_H
 #define SEVM_SVM_POWER_H
 
+#include <linux/bitops.h>
+
 #include "sevm.h"
 
 /* Any thread. Up: it runs, or halts; neither stopped, nor held or waiting for SIPI. */
-bool sevm_power_stopped(struct sevm_vcpu *vcpu);
+static inline bool sevm_power_stopped(struct sevm_vcpu *vcpu)
+{
+	return test_bit(SEVM_POWER_STOPPED, &vcpu->power);
+}
+
 bool sevm_power_is_up(struct sevm_vcpu *vcpu);
 /*
  * Any thread that may sleep. When it returns true, the vCPU executes no more
@@ -20,7 +26,13 @@ bool sevm_power_stop(struct sevm_vcpu *vcpu);
 bool sevm_power_start(struct sevm_vcpu *vcpu);
 
 /* The vCPU's own thread, or with vcpu->mutex held */
-void sevm_power_accept(struct sevm_vcpu *vcpu);
+void sevm_power_take_start(struct sevm_vcpu *vcpu);
+static inline void sevm_power_accept(struct sevm_vcpu *vcpu)
+{
+	if (unlikely(test_bit(SEVM_POWER_WAKE, &vcpu->power)))
+		sevm_power_take_start(vcpu);
+}
+
 void sevm_power_set(struct sevm_vcpu *vcpu, bool stopped);
 
 #endif /* SEVM_SVM_POWER_H */

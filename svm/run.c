@@ -117,9 +117,10 @@ static bool take_request(struct sevm_vcpu *vcpu, enum sevm_request request)
 	return true;
 }
 
+/* signal_pending(), in one look: it is asked twice in each round. */
 static bool has_signal(void)
 {
-	return signal_pending(current);
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
 }
 
 /*

@@ -154,6 +154,7 @@ struct sevm_exit {
 	u64 info1;
 	u64 info2;
 	u64 intr_info;			/* event whose delivery was cut short */
+	/* Of a plain guest; a protected one keeps them to itself: */
 	u64 next_rip;
 	u8 insn_len;
 	u8 insn_bytes[15];
@@ -252,6 +253,7 @@ struct sevm_vcpu {
 	u64 apic_base;			/* IA32_APIC_BASE, also without an APIC: apic.c */
 	u8 ioapic_eoi;			/* vector for SEVM_REQ_IOAPIC_EOI */
 	unsigned long apic_events;	/* bits: SEVM_EVENT_INIT, _SIPI; apic.c */
+	bool apic_waiting;		/* a bit of IRR may be set; false: none is */
 	u8 sipi_vector;
 	atomic_t nmi_queued;		/* from other threads */
 	u8 nmi_pending;			/* 0..2, this thread's */

@@ -224,21 +224,6 @@ const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu)
 	return &vcpu->vmcb->save;
 }
 
-void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value)
-{
-	vcpu->vmcb->control.ghcb_gpa = value;
-}
-
-bool sevm_vmcb_es_interrupt_flag(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->control.int_state & SVM_GUEST_INTERRUPT_MASK;
-}
-
-bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
-}
-
 void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu)
 {
 	sevm_vmcb_set_interrupt_shadow(vcpu, false);
@@ -279,7 +264,7 @@ void sevm_vmcb_inject(struct sevm_vcpu *vcpu, u32 event, u32 error_code)
 void sevm_vmcb_set_window(struct sevm_vcpu *vcpu, bool open, int priority)
 {
 	struct vmcb_control_area *c = &vcpu->vmcb->control;
-	bool was_open = c->int_ctl & V_IRQ_MASK;
+	bool was_open = sevm_vmcb_window_open(vcpu);
 
 	if (!open && !was_open)
 		return;
@@ -342,8 +327,12 @@ void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu)
 	}
 	if (sevm_host_caps.v_spec_ctrl)
 		vmcb->save.spec_ctrl = vcpu->spec_ctrl;
-	if (vcpu->apic)
-		sevm_vmcb_set_cr8(vcpu, sevm_apic_get_cr8(vcpu));
+	if (vcpu->apic) {
+		u8 cr8 = sevm_apic_get_cr8(vcpu);
+
+		if (cr8 != vcpu->cr8 || cr8 != (c->int_ctl & V_TPR_MASK))
+			sevm_vmcb_set_cr8(vcpu, cr8);
+	}
 }
 
 void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
@@ -357,9 +346,6 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 	exit->info1 = c->exit_info_1;
 	exit->info2 = c->exit_info_2;
 	exit->intr_info = (u64)c->exit_int_info_err << 32 | c->exit_int_info;
-	exit->next_rip = c->next_rip;
-	exit->insn_len = min_t(u8, c->insn_len & 0xf, sizeof(exit->insn_bytes));
-	memcpy(exit->insn_bytes, c->insn_bytes, sizeof(exit->insn_bytes));
 
 	c->tlb_ctl = TLB_CONTROL_DO_NOTHING;
 	c->event_inj = 0;
@@ -367,6 +353,10 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 
 	if (sevm_vmcb_has_vmsa(vcpu))
 		return;
+
+	exit->next_rip = c->next_rip;
+	exit->insn_len = min_t(u8, c->insn_len & 0xf, sizeof(exit->insn_bytes));
+	memcpy(exit->insn_bytes, c->insn_bytes, sizeof(exit->insn_bytes));
 
 	/* What a plain guest may have changed without an exit. */
 	cr8 = c->int_ctl & V_TPR_MASK;

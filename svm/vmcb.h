@@ -40,11 +40,22 @@ static inline u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu)
 	return vcpu->vmcb->control.ghcb_gpa;
 }
 
-void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value);
+static inline void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value)
+{
+	vcpu->vmcb->control.ghcb_gpa = value;
+}
 
 /* RFLAGS.IF of a SEV-ES guest, and the interrupt shadow of any. */
-bool sevm_vmcb_es_interrupt_flag(struct sevm_vcpu *vcpu);
-bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu);
+static inline bool sevm_vmcb_es_interrupt_flag(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_state & SVM_GUEST_INTERRUPT_MASK;
+}
+
+static inline bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
+}
+
 void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu);
 
 /* Registers and segments for the state ioctls: plain, or before launch. */
@@ -82,6 +93,11 @@ void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control);
 /* For event.c: EVENTINJ, and the window in which an interrupt could go in. */
 void sevm_vmcb_inject(struct sevm_vcpu *vcpu, u32 event, u32 error_code);
 void sevm_vmcb_set_window(struct sevm_vcpu *vcpu, bool open, int priority);
+static inline bool sevm_vmcb_window_open(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_ctl & V_IRQ_MASK;
+}
+
 void sevm_vmcb_set_iret_intercept(struct sevm_vcpu *vcpu, bool on);
 void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on);
 void sevm_vmcb_set_rflags(struct sevm_vcpu *vcpu, u64 rflags);
