@@ -89,17 +89,19 @@ void sevm_fpu_free(struct sevm_vcpu *vcpu)
 	vcpu->fpu = NULL;
 }
 
-/* INIT leaves the registers alone, and XCR0. */
-void sevm_fpu_reset(struct sevm_vcpu *vcpu, bool init)
+static void initial_image(struct xregs_state *image)
 {
-	struct xregs_state *image;
-
-	if (init || !vcpu->fpu)
-		return;
-	image = &vcpu->fpu->image;
 	memset(image, 0, image_size);
 	image->i387.cwd = 0x37f;	/* as KVM has it, not the 0x40 of RESET */
 	image->i387.mxcsr = MXCSR_DEFAULT_VALUE;
+}
+
+/* INIT leaves the registers alone, and XCR0. */
+void sevm_fpu_reset(struct sevm_vcpu *vcpu, bool init)
+{
+	if (init || !vcpu->fpu)
+		return;
+	initial_image(&vcpu->fpu->image);
 	vcpu->xcr0 = XFEATURE_MASK_FP;
 	vcpu->xss = 0;
 }
@@ -201,20 +203,33 @@ void sevm_fpu_get_xsave(struct sevm_vcpu *vcpu, void *out, u32 size)
 	memcpy(out, image, min(size, image_size));
 }
 
+/* From the third on: where it is depends on the processor. */
+static void copy_component(void *image, const void *in, u32 size, unsigned int number)
+{
+	u32 length, offset, ecx, edx;
+
+	cpuid_count(0xd, number, &length, &offset, &ecx, &edx);
+	if (offset < size && length <= size - offset)
+		memcpy(image + offset, in + offset, length);
+}
+
 /*
  * The image goes to XRSTOR, which faults on reserved bits: they are rejected
- * here, once, and nothing else writes it but XSAVE.
+ * here, once, and nothing else writes it but XSAVE. What the header leaves out
+ * is in its initial state, whatever its bytes are: QEMU's are zero for an AP
+ * that was never reset, and a launch measures the image as it is.
  */
 int sevm_fpu_set_xsave(struct sevm_vcpu *vcpu, const void *in, u32 size)
 {
 	const struct xregs_state *new = in;
 	struct xregs_state *image = &vcpu->fpu->image;
-	bool sse;
+	unsigned long features;
 	unsigned int i;
 
 	if (size < FXSAVE_SIZE + XSAVE_HDR_SIZE)
 		return -EINVAL;
-	if (new->header.xfeatures & ~image_features)
+	features = new->header.xfeatures;
+	if (features & ~image_features)
 		return -EINVAL;
 	if (new->header.xcomp_bv)
 		return -EINVAL;
@@ -222,14 +237,23 @@ int sevm_fpu_set_xsave(struct sevm_vcpu *vcpu, const void *in, u32 size)
 		if (new->header.reserved[i])
 			return -EINVAL;
 	/* XRSTOR reads MXCSR even where the header says SSE is in its initial state. */
-	sse = new->header.xfeatures & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM);
-	if (sse && (new->i387.mxcsr & ~mxcsr_mask))
+	if ((features & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM)) &&
+	    (new->i387.mxcsr & ~mxcsr_mask))
 		return -EINVAL;
 
-	unsafe_memcpy(image, new, min(size, image_size),
-		      /* it has image_size bytes, of which the type shows the first */);
-	if (!sse)
-		image->i387.mxcsr = MXCSR_DEFAULT_VALUE;
+	initial_image(image);
+	image->header.xfeatures = features;
+	if (features & XFEATURE_MASK_FP) {
+		memcpy(&image->i387, &new->i387, offsetof(struct fxregs_state, mxcsr));
+		memcpy(image->i387.st_space, new->i387.st_space, sizeof(new->i387.st_space));
+	}
+	if (features & (XFEATURE_MASK_SSE | XFEATURE_MASK_YMM))
+		image->i387.mxcsr = new->i387.mxcsr;
+	if (features & XFEATURE_MASK_SSE)
+		memcpy(image->i387.xmm_space, new->i387.xmm_space, sizeof(new->i387.xmm_space));
+	features &= ~(u64)XFEATURE_MASK_FPSSE;
+	for_each_set_bit(i, &features, BITS_PER_LONG)
+		copy_component(image, in, min(size, image_size), i);
 	return 0;
 }
 

@@ -182,6 +182,35 @@ static void the_vmms_breakpoints_survive(void)
 	close(event);
 }
 
+/* What an XSAVE image's header leaves out is in its initial state, whatever its bytes are. */
+static void xsave_without_a_component(void)
+{
+	struct tiny t = tiny("\xf4", 1, IRQCHIP_NONE);
+	struct kvm_xsave xsave;
+	struct kvm_fpu fpu;
+
+	memset(&xsave, 0, sizeof(xsave));
+	memset(xsave.region + 40, 0x55, 16);		/* XMM0 */
+	xsave.region[6] = 0x1f80;			/* MXCSR */
+	xsave.region[128] = 1 << 1;			/* SSE alone */
+	ASSERT_OK(ioctl(t.vcpu, KVM_SET_XSAVE, &xsave));
+	ASSERT_OK(ioctl(t.vcpu, KVM_GET_FPU, &fpu));
+	ASSERT_EQ(fpu.fcw, 0x37f);
+	ASSERT_EQ(fpu.xmm[0][0], 0x55);
+
+	/* QEMU's for an AP. */
+	memset(&xsave, 0, sizeof(xsave));
+	ASSERT_OK(ioctl(t.vcpu, KVM_SET_XSAVE, &xsave));
+	memset(&xsave, 0xaa, sizeof(xsave));
+	ASSERT_OK(ioctl(t.vcpu, KVM_GET_XSAVE, &xsave));
+	ASSERT_EQ(xsave.region[0], 0x37f);		/* FCW, FSW */
+	ASSERT_EQ(xsave.region[6], 0x1f80);
+	ASSERT_EQ(xsave.region[40], 0);
+	ASSERT_EQ(xsave.region[128] & 3, 0);
+	ASSERT_OK(ioctl(t.vcpu, KVM_GET_FPU, &fpu));
+	ASSERT_EQ(fpu.fcw, 0x37f);
+}
+
 static void triple_fault_is_shutdown(void)
 {
 	static const u8 code[] = { 0x0f, 0x0b };	/* ud2, with no IDT to speak of */
@@ -527,6 +556,7 @@ TESTS = {
 	CASE(protected_mode),
 	CASE(registers_round_trip),
 	CASE(the_vmms_breakpoints_survive),
+	CASE(xsave_without_a_component),
 	CASE(triple_fault_is_shutdown),
 	CASE(immediate_exit),
 	CASE(interrupt_by_ioctl),
