@@ -247,6 +247,10 @@ enum sevm_result sevm_io_assist(struct sevm_vcpu *vcpu, sevm_gpa gpa,
 	memcpy(run->emulation_failure.insn_bytes, insn, insn_len);
 	run->internal.data[3] = gpa;
 	run->internal.data[4] = vcpu->exit.info1;
+	/* A VMM that does it comes here often; the others' users wonder why it ended. */
+	if (!xchg(&vcpu->vm->assist_logged, true))
+		vcpu_notice(vcpu, "the guest of pid %d needs an instruction emulator (guest-physical address %#llx), and there is none\n",
+			    task_tgid_nr(current), gpa);
 	return SEVM_TO_USER;
 }
 

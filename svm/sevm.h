@@ -124,6 +124,7 @@ struct sevm_vm {
 	u32 user_msr_mask;		/* KVM_CAP_X86_USER_SPACE_MSR */
 	struct sevm_msr_filter __rcu *msr_filter;	/* writers: vm->lock */
 	bool exception_payload;
+	bool assist_logged;
 	bool triple_fault_event;
 	bool stopped_aps;		/* SEVM_CAP_AP_PAGE: all but the boot CPU begin so */
 
