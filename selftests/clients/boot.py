@@ -82,7 +82,7 @@ def boots(cpus, **options):
         check(guest.wait() == 0, "QEMU ended with an error")
     check_story(story(), cpus)
     # That is where OVMF's boot variables went.
-    check(Path(guest.variables).read_bytes() != Path(VARIABLES).read_bytes(), "OVMF wrote no variable")
+    check("firmware" in options or Path(guest.variables).read_bytes() != Path(VARIABLES).read_bytes(), "OVMF wrote no variable")
 
 
 @case
