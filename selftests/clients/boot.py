@@ -81,8 +81,9 @@ def boots(cpus, **options):
         guest.expect("reboot: Power down")
         check(guest.wait() == 0, "QEMU ended with an error")
     check_story(story(), cpus)
-    # That is where OVMF's boot variables went.
-    check("firmware" in options or Path(guest.variables).read_bytes() != Path(VARIABLES).read_bytes(), "OVMF wrote no variable")
+    if "firmware" not in options:           # a flash of ours: that is where OVMF's boot variables went
+        written = Path(guest.variables).read_bytes() != Path(VARIABLES).read_bytes()
+        check(written, "OVMF wrote no variable")
 
 
 @case
