@@ -453,7 +453,8 @@ static void a_traced_vmm_gets_on(void)
 		_exit(0);
 	}
 	ASSERT_EQ(waitpid(child, &status, 0), child);
-	ASSERT_OK(ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
+	ASSERT_OK(ptrace(PTRACE_SETOPTIONS, child, NULL,
+			 PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
 	for (;;) {
 		ASSERT_OK(ptrace(PTRACE_SYSCALL, child, NULL, NULL));
 		ASSERT_EQ(waitpid(child, &status, 0), child);
