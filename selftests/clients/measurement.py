@@ -151,7 +151,7 @@ def refused(guest, words, command, **arguments):
     try:
         asked(guest, command, **arguments)
     except Failed as failure:
-        note(f"<- {failure}", "# | ")
+        note(f"<- error: {str(failure).partition(': ')[2]}", "# | ")
         check(re.search(words, str(failure)), f"refused, but not with {words!r}: {failure}")
         return
     raise Failed(f"{command} was not refused")
