@@ -47,10 +47,10 @@ def story():
 def check_story(found, cpus):
     """OVMF sets the jump table and parks the APs; Linux asks for the table, then wakes them, each once.
 
-    Without APs OVMF sets no table.
+    Without APs OVMF of 2022 sets no table; that of 2026 does.
     """
     kinds = [event for event, _ in found]
-    check(kinds.count("set") == int(cpus > 1) and kinds.count("get") == 1,
+    check(int(cpus > 1) <= kinds.count("set") <= 1 and kinds.count("get") == 1,
           f"not one set (where there are APs) and one get of the jump table: {found}")
     got = kinds.index("get")
     check(("get", 0) == found[got] and (cpus == 1 or ("set", 0) in found[:got]),
