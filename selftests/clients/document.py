@@ -15,6 +15,7 @@ DOCUMENT = TOP / "docs/clients.md"
 LOGS = TOP / "build/log"
 QUOTE = re.compile(r"(?<=<!-- )(clients-[\w.-]+) (\S+) -->\n\n((?:    .*\n|\n(?=    ))*)")
 TIMES = re.compile(r"(?<=<!-- times -->\n\n)(?:\|.*\n)*")
+REGISTERS = re.compile(r"[A-Z0-9 ]{3,6}=")       # of QEMU's dump, where there is one
 UNSUPPORTED = "warning: host doesn't support requested feature"
 
 
@@ -57,7 +58,7 @@ def quote(lines):
             if not told:
                 out.append(f"({warnings} times: {line.split(' ')[0]} {UNSUPPORTED}: …)")
             told = True
-        elif line.strip() and not re.fullmatch(r"guest \d+# ", line):
+        elif line.strip() and not re.fullmatch(r"guest \d+# ", line) and not REGISTERS.match(line):
             out.append(line.rstrip()[:150])
     return "".join(f"    {line}\n" for line in out)
 
