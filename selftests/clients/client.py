@@ -26,6 +26,8 @@ HYPERVISOR = "sevm" if os.path.exists("/dev/sevm") else "kvm"
 # As libvirt gives it, in two flash devices. Not -bios OVMF.fd: that one keeps its variables in memory that
 # it initialises in part; what the rest decrypts to makes some boots end in #GP (edk2's bug 4807), on KVM too.
 OVMF, VARIABLES = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"
+if not os.path.exists(OVMF):    # Debian 12's other builds start in 32 bits, which is not for SEV-ES; 13's do not
+    OVMF, VARIABLES = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 PROMPT = r"guest (\d+)# "
 PATIENCE = 600                  # seconds for what takes some on an idle machine; nothing here measures time
 cases = []
