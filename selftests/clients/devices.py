@@ -298,11 +298,12 @@ def virtio():
 
 def queues(guest, cpus):
     """Each vCPU has a queue of its own, which interrupts it alone, by vhost's irqfd."""
+    before = interrupts(guest, "virtio0-input")
     for cpu in range(cpus):
-        before = interrupts(guest, "virtio0-input")
         with Counts() as counts:
             digest = guest.sh(f"taskset {1 << cpu:x} wget -q -O - http://10.9.0.1:{DOWN}/4m | sha256sum").split()[0]
-        came = gained(before, interrupts(guest, "virtio0-input"))
+        after = interrupts(guest, "virtio0-input")
+        came, before = gained(before, after), after
         check(digest == served("4m"), f"the file came as {digest}")
         mine = came[f"virtio0-input.{cpu}"]
         counted(f"queue {cpu}: {mine} MSIs, {counts.of('kicks')} kicks by ioeventfd, {counts.of(KVM_SIGNAL_MSI)} KVM_SIGNAL_MSI")
