@@ -394,7 +394,6 @@ def two_guests():
         handles = [guest.qmp("query-sev")["handle"] for guest in (one, other)]
         check(handles[0] != handles[1], f"handles {handles}")
         one.kill()
-        other.send("\n")
         is_alive(other)
         said = other.sh("echo 0 >/sys/devices/system/cpu/cpu1/online; echo 1 >/sys/devices/system/cpu/cpu1/online; "
                         "cat /sys/devices/system/cpu/online")
