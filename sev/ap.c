@@ -72,8 +72,9 @@ enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind)
  * one, and apic.c drops it. Were it remembered instead, the AP that OVMF parks
  * for good at ExitBootServices would jump through a table that is still empty.
  *
- * One that halts goes on halting: after a kexec the APs halt in the memory of a
- * kernel that is no more, and the next instruction there would be the guest's last.
+ * One that halts with paging on goes on halting: after a kexec the APs halt in the
+ * memory of a kernel that is no more, and the next instruction there would be the
+ * guest's last. Without paging it is firmware that waits for this very SIPI.
  */
 u32 sevm_ap_sipi(struct sevm_vcpu *vcpu)
 {
@@ -99,7 +100,8 @@ void sevm_ap_init(struct sevm_vcpu *vcpu)
 
 	es->sipi_early = false;
 	if (vcpu->mp_state != KVM_MP_STATE_INIT_RECEIVED)
-		es->halted = vcpu->mp_state == KVM_MP_STATE_HALTED;
+		es->halted = vcpu->mp_state == KVM_MP_STATE_HALTED &&
+			     es->cr0 & X86_CR0_PG;
 }
 
 int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind)

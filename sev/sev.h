@@ -46,7 +46,7 @@ struct sevm_es_vcpu {
 	u32 hold;			/* SEVM_AP_HOLD_* */
 	bool has_run;
 	bool sipi_early;		/* INIT and SIPI came before the hold */
-	bool halted;			/* when the INIT came */
+	bool halted;			/* when the INIT came, with paging on */
 
 	/* What the guest told by VMGEXIT last, for CPUID and for DR7 */
 	u64 xcr0;
