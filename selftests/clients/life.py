@@ -99,7 +99,7 @@ HALT = b"\xf4\xeb\xfd"
 TRIPLE_FAULT = b"\x2e\x0f\x01\x1e\x07\x00" + b"\xcc" + bytes(6)         # LIDT of a limit of 0, INT3
 
 
-# What 6.1's KVM_RUN says of a SEV-ES guest's shutdown and termination: EINVAL, and nothing of the reason.
+# What 6.1's KVM_RUN says of a SEV-ES guest's shutdown: EINVAL, and nothing of the reason.
 MUTE = HYPERVISOR == "kvm" and os.uname().release.startswith("6.1.")
 
 
