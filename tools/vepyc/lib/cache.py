@@ -72,9 +72,14 @@ def write(path, text):
 
 
 def keep_newest(folder, pattern, count):
-    """Remove all but the newest `count` files of that name."""
-    files = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)
-    for file in files[:-count]:
+    """Remove all but the newest `count` files of that name. Another machine may start and do so, too."""
+    found = []
+    for file in folder.glob(pattern):
+        try:
+            found.append((file.stat().st_mtime, file))
+        except FileNotFoundError:
+            continue
+    for _, file in sorted(found)[:-count]:
         file.unlink(missing_ok=True)
 
 
