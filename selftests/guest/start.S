@@ -5,6 +5,8 @@
  * The host starts every vCPU here in 64-bit mode: RDI the vCPU's index, RSI the
  * guest function, RSP its stack, GS base its struct guest_cpu.
  */
+#include "regs.h"
+
 	.text
 	.globl guest_start
 guest_start:
@@ -43,42 +45,14 @@ common:
 	testb	$3, 24(%rsp)
 	jz	1f
 	swapgs
-1:	push	%rax
-	push	%rbx
-	push	%rcx
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	push	%rbp
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+1:	push_regs
 	cld
 	mov	%rsp, %rdi
 	mov	%rsp, %rbx
 	and	$-16, %rsp
 	call	guest_trap
 	mov	%rbx, %rsp
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rbp
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%rcx
-	pop	%rbx
-	pop	%rax
+	pop_regs
 	testb	$3, 24(%rsp)
 	jz	2f
 	swapgs

@@ -7,28 +7,8 @@
 #include <errno.h>
 
 #include "guest.h"
+#include "request.h"
 #include "vm.h"
-
-#define ERR_MISSING	4
-#define ERR_EVENT	6
-
-/* The host refused: SW_EXITINFO1 2 and this reason, and both can be read. */
-static void refused(u64 reason)
-{
-	union ghcb_page *g = guest_ghcb();
-
-	GUEST_ASSERT_EQ((u32)g->q[GHCB_INFO1], 2);
-	GUEST_ASSERT_EQ(g->q[GHCB_INFO2], reason);
-	GUEST_ASSERT(ghcb_valid(g, GHCB_INFO1));
-	GUEST_ASSERT(ghcb_valid(g, GHCB_INFO2));
-}
-
-static union ghcb_page *begin(u64 code, u64 info1, u64 info2)
-{
-	ghcb_register();
-	ghcb_begin(guest_ghcb(), code, info1, info2);
-	return guest_ghcb();
-}
 
 /* The events there are, with all that they need, and what they need. */
 static const struct event {

@@ -8,6 +8,7 @@
  * they don't understand, or an answer that isn't one, ends the guest.
  */
 #include "locore.h"
+#include "regs.h"
 
 #define GHCB_MSR	0xc0010130
 #define EFER		0xc0000080
@@ -414,21 +415,7 @@ locore_stubs:
 	.endr
 
 trap:
-	push	%rax
-	push	%rbx
-	push	%rcx
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	push	%rbp
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_regs
 	cld
 	mov	%rsp, %rdi
 	call	locore_trap		/* the frame has 22 words: the stack is aligned */
@@ -446,21 +433,7 @@ locore_enter_user:
 	mov	%rsp, kernel_rsp
 	mov	%rdi, %rsp
 restore:
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rbp
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%rcx
-	pop	%rbx
-	pop	%rax
+	pop_regs
 	add	$16, %rsp
 	iretq
 

@@ -5,6 +5,7 @@
  * instructions.
  */
 #include "shootdown.h"
+#include "regs.h"
 
 	.data
 	.globl	fast_eoi, tlb_shoot_wait, tlb_shoot_addr1, tlb_shoot_addr2
@@ -154,21 +155,7 @@ ipi_wbinvd:
 nmi_entry:
 	push	$0
 	push	$2
-	push	%rax
-	push	%rbx
-	push	%rcx
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	push	%rbp
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_regs
 	cld
 	mov	$MSR_GS_BASE, %ecx
 	rdmsr
@@ -190,21 +177,7 @@ nmi_entry:
 	mov	%rbx, %rdx
 	shr	$32, %rdx
 	wrmsr
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rbp
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%rcx
-	pop	%rbx
-	pop	%rax
+	pop_regs
 	add	$16, %rsp
 	iretq
 
