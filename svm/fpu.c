@@ -29,8 +29,6 @@
 #define GUEST_FEATURES	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 
-#define MXCSR_DEFAULT_VALUE	0x1f80
-
 struct sevm_fpu {
 	u32 host_pkru;
 	struct xregs_state image __aligned(64);		/* of image_size bytes */
@@ -93,7 +91,7 @@ static void initial_image(struct xregs_state *image)
 {
 	memset(image, 0, image_size);
 	image->i387.cwd = 0x37f;	/* as KVM has it, not the 0x40 of RESET */
-	image->i387.mxcsr = MXCSR_DEFAULT_VALUE;
+	image->i387.mxcsr = MXCSR_DEFAULT;
 }
 
 /* INIT leaves the registers alone, and XCR0. */
@@ -191,7 +189,7 @@ void sevm_fpu_set(struct sevm_vcpu *vcpu, const struct kvm_fpu *fpu)
 	fx->rip = fpu->last_ip;
 	fx->rdp = fpu->last_dp;
 	memcpy(fx->xmm_space, fpu->xmm, sizeof(fx->xmm_space));
-	/* KVM_GET_FPU has MXCSR; KVM_SET_FPU ignores it, as in KVM. */
+	/* Not MXCSR: KVM_SET_FPU leaves it alone in KVM, whose KVM_GET_FPU says 0. */
 	image->header.xfeatures |= XFEATURE_MASK_FPSSE;
 }
 
