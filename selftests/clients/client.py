@@ -29,6 +29,7 @@ OVMF, VARIABLES = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"
 if not os.path.exists(OVMF):    # Debian 12's other builds start in 32 bits, which is not for SEV-ES; 13's do not
     OVMF, VARIABLES = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 PROMPT = r"guest (\d+)# "
+GIVEN_UP = re.compile("(error: kvm run failed|KVM: entry failed|KVM: unknown exit|KVM internal error).*")
 PATIENCE = 600                  # seconds for what takes some on an idle machine; nothing here measures time
 cases = []
 running = []
@@ -121,15 +122,15 @@ class Process:
             note(line, "# | ")
 
     def expect(self, pattern, seconds=PATIENCE):
-        """Wait for it on the console, after what was last expected; the match."""
+        """Wait for it on the console, after what was last expected; the match. QEMU may end or stop the guest before."""
         end = time.monotonic() + seconds
         with self.changed:
             while not (match := re.compile(pattern, re.M).search(self.text, self.seen)):
                 left = end - time.monotonic()
-                if self.ended or left <= 0:
-                    tail = self.text[self.seen:].splitlines()[-1:]
-                    raise Failed(f"{pattern!r} did not come {'until the end' if self.ended else f'in {seconds} s'}"
-                                 f"; last came {tail}")
+                stopped = GIVEN_UP.search(self.text, self.seen)
+                if stopped or self.ended or left <= 0:
+                    when = f"before `{stopped[0]}`" if stopped else "until the end" if self.ended else f"in {seconds} s"
+                    raise Failed(f"{pattern!r} did not come {when}; last came {self.text[self.seen:].splitlines()[-1:]}")
                 self.changed.wait(left)
             self.seen = match.end()
         return match

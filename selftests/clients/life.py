@@ -450,7 +450,8 @@ def kexec():
         try:
             said = second_kernel(guest, "-s -l", "kexec -e")
         except Failed:
-            if HYPERVISOR == "kvm" and guest.wait(1) == 0 and "cpus are not resettable" in guest.text:
+            lost = "error: kvm run failed Invalid argument" if MUTE else "cpus are not resettable"
+            if HYPERVISOR == "kvm" and lost in guest.text:
                 raise client.Skip("the AP ran on where it halted, into a triple fault") from None
             raise
         check("1 CPU" in said, f"the second kernel says {said}")
