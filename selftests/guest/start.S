@@ -5,7 +5,7 @@
  * The host starts every vCPU here in 64-bit mode: RDI the vCPU's index, RSI the
  * guest function, RSP its stack, GS base its struct guest_cpu.
  */
-#include "regs.h"
+#include "regs.inc"
 
 	.text
 	.globl guest_start

@@ -8,7 +8,7 @@
  * they don't understand, or an answer that isn't one, ends the guest.
  */
 #include "locore.h"
-#include "regs.h"
+#include "regs.inc"
 
 #define GHCB_MSR	0xc0010130
 #define EFER		0xc0000080

@@ -5,7 +5,7 @@
  * instructions.
  */
 #include "shootdown.h"
-#include "regs.h"
+#include "regs.inc"
 
 	.data
 	.globl	fast_eoi, tlb_shoot_wait, tlb_shoot_addr1, tlb_shoot_addr2
