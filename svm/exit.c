@@ -292,6 +292,7 @@ static enum sevm_result refused(struct sevm_vcpu *vcpu)
 
 	if (__ratelimit(&limit))
 		sevm_vmcb_dump(vcpu);
+	sevm_vmcb_forget_cached(vcpu);
 	return sevm_io_fail_entry(vcpu);
 }
 
@@ -300,8 +301,7 @@ enum sevm_result sevm_exit_other(struct sevm_vcpu *vcpu)
 	u64 code = vcpu->exit.code;
 	const struct exit_row *row;
 
-	/* -1: invalid, -2: the VMSA is busy, ...; some say it in 32 bits. */
-	if ((s64)code < 0 || (code >> 31) == 1)
+	if (sevm_exit_is_refusal(code))
 		return refused(vcpu);
 
 	row = code < ARRAY_SIZE(rows) ? &rows[code] : NULL;

@@ -20,6 +20,12 @@ static inline enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
 	return sevm_exit_other(vcpu);
 }
 
+/* VMRUN refused to enter. -1: invalid, -2: the VMSA is busy, ...; some say it in 32 bits. */
+static inline bool sevm_exit_is_refusal(u64 code)
+{
+	return (s64)code < 0 || (code >> 31) == 1;
+}
+
 void sevm_exit_machine_check(void);
 /* Right after the world switch: what cannot wait until interrupts are on. */
 static inline void sevm_exit_irqoff(struct sevm_vcpu *vcpu)

@@ -86,6 +86,8 @@ bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
 void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
 /* And back out, just after the world switch: vcpu->exit, CR8. */
 void sevm_vmcb_leave(struct sevm_vcpu *vcpu);
+/* What the CPU may have of it in its cache is not to be relied on. */
+void sevm_vmcb_forget_cached(struct sevm_vcpu *vcpu);
 
 /* For asid.c */
 void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control);

@@ -253,12 +253,47 @@ static void vcpus_on_one_cpu_share_no_translations(void)
 	vm_free(vm);
 }
 
+/*
+ * What was to be flushed by an entry that the processor refused is flushed by
+ * the next. #BP cannot be injected into a SEV-ES guest.
+ */
+static void remapped_guest(unsigned long cpu)
+{
+	volatile u64 *shared = (volatile u64 *)GUEST_MMIO;
+
+	GUEST_ASSERT_EQ(*shared, 1);
+	guest_sync(1);
+	GUEST_ASSERT_EQ(*shared, 2);
+}
+
+static void refused_entry_forgets_no_flush(void)
+{
+	struct vm *vm = vm_create(remapped_guest, NULL);
+	struct kvm_vcpu_events events = { .exception = { .injected = 1, .nr = 3 } };
+	u64 *old = vm_memory(0x1000), *new = vm_memory(0x1000);
+	struct vcpu *vcpu = &vm->vcpu[0];
+	unsigned int slot = vm->slots;
+
+	run_on(0);
+	*old = 1;
+	*new = 2;
+	vm_add_slot(vm, GUEST_MMIO, 0x1000, old, 0);
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_SYNC);
+	vm_delete_slot(vm, slot);
+	vm_add_slot(vm, GUEST_MMIO, 0x1000, new, 0);
+	ASSERT_OK(ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events));
+	ASSERT_EQ(vcpu_run_to_exit(vcpu), KVM_EXIT_FAIL_ENTRY);
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_DONE);
+	vm_free(vm);
+}
+
 TESTS = {
 	CASE(host_cannot_read_private_memory),
 	CASE(launched_memory_is_private),
 	CASE(no_store_is_lost),
 	CASE(moved_vcpu_finds_no_old_translations),
 	CASE(vcpus_on_one_cpu_share_no_translations),
+	CASE(refused_entry_forgets_no_flush),
 	CASE(debug_commands),
 	CASE(debug_needs_the_policy),
 	TESTS_END
