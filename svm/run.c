@@ -179,8 +179,14 @@ static void sleep(struct sevm_vcpu *vcpu)
 /* Interrupts off, IN_GUEST: is there a reason not to enter after all? */
 static bool must_not_enter(struct sevm_vcpu *vcpu)
 {
-	return has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
-	       need_resched() || has_signal() || sevm_apic_has_init_sipi(vcpu);
+	const unsigned long flags = _TIF_NEED_RESCHED | _TIF_SIGPENDING |
+				    _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME;
+
+	if (has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
+	    sevm_apic_has_init_sipi(vcpu))
+		return true;
+	return unlikely(read_thread_flags() & flags) &&
+	       (need_resched() || has_signal() || has_work());
 }
 
 /*
