@@ -3,9 +3,9 @@
  * debug.c - debug registers of a plain guest.
  *
  * Most guests never touch them, so accesses exit until the first one. From
- * then on the guest has all of them, until KVM_RUN ends: DR0-3 are loaded
- * before and stored after each entry, DR6 and DR7 are in the VMCB. No access
- * is ever decoded.
+ * then on the guest has all of them: DR0-3 are loaded before and stored after
+ * each entry, DR6 and DR7 are in the VMCB. That goes on until a KVM_RUN ends with
+ * no breakpoint armed. No access is ever decoded.
  */
 #include "debug.h"
 #include "vmcb.h"
@@ -21,6 +21,15 @@ enum sevm_result sevm_debug_access(struct sevm_vcpu *vcpu)
 	vcpu->dr_live = true;
 	sevm_vmcb_set_dr_intercept(vcpu, false);
 	return SEVM_RESUME;
+}
+
+/* DR7 is in the VMCB at each entry, so DR0-3 have to be the guest's, too. */
+static bool armed(struct sevm_vcpu *vcpu)
+{
+	u64 dr6, dr7;
+
+	sevm_vmcb_get_dr67(vcpu, &dr6, &dr7);
+	return dr7 & (DR_LOCAL_ENABLE_MASK | DR_GLOBAL_ENABLE_MASK);
 }
 
 void sevm_debug_load(struct sevm_vcpu *vcpu)
@@ -63,9 +72,12 @@ void sevm_debug_rest(struct sevm_vcpu *vcpu)
 {
 	if (likely(!vcpu->dr_live))
 		return;
-	vcpu->dr_live = false;
-	if (!sevm_vmcb_has_vmsa(vcpu))
+	if (!sevm_vmcb_has_vmsa(vcpu)) {
+		if (armed(vcpu))
+			return;
 		sevm_vmcb_set_dr_intercept(vcpu, true);
+	}
+	vcpu->dr_live = false;
 }
 
 void sevm_debug_get(struct sevm_vcpu *vcpu, struct kvm_debugregs *regs)
@@ -81,5 +93,9 @@ int sevm_debug_set(struct sevm_vcpu *vcpu, const struct kvm_debugregs *regs)
 		return -EINVAL;
 	memcpy(vcpu->dr, regs->db, sizeof(vcpu->dr));
 	sevm_vmcb_set_dr67(vcpu, regs->dr6 | DR6_RESERVED, regs->dr7 | 0x400);
+	if (armed(vcpu))
+		sevm_debug_access(vcpu);
+	else
+		sevm_debug_rest(vcpu);
 	return 0;
 }

@@ -36,7 +36,7 @@ static inline void sevm_debug_leave(struct sevm_vcpu *vcpu)
 		sevm_debug_host_restore(vcpu);
 }
 
-/* KVM_RUN ends: watch for the next access again. */
+/* KVM_RUN ends: watch for the next access again, if no breakpoint is armed. */
 void sevm_debug_rest(struct sevm_vcpu *vcpu);
 
 void sevm_debug_get(struct sevm_vcpu *vcpu, struct kvm_debugregs *regs);
