@@ -474,6 +474,7 @@ int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *st
 {
 	struct sevm_apic *apic = vcpu->apic;
 	struct sevm_apic_regs *regs;
+	u64 deadline;
 	int ret;
 
 	if (!apic)
@@ -483,10 +484,14 @@ int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *st
 		return -ENOMEM;
 	ret = fix_x2apic_state(vcpu, regs, true);
 	if (!ret) {
+		/* An MSR, so not among the registers: it goes on if the mode stays. */
+		deadline = sevm_apic_timer_get_deadline(apic);
 		sevm_apic_timer_stop(apic);
 		memcpy(apic->regs, regs, sizeof(*state));
 		WRITE_ONCE(vcpu->apic_waiting, true);
 		sevm_apic_timer_restore(apic);
+		if (deadline)
+			sevm_apic_timer_set_deadline(apic, deadline);
 	}
 	kfree(regs);
 	return ret;

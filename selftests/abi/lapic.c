@@ -137,6 +137,34 @@ static void ping_pong(void)
 	vm_free(vm);
 }
 
+/* The deadline is no register of KVM_GET_LAPIC's, and outlives KVM_SET_LAPIC. */
+static void deadline_guest(unsigned long cpu)
+{
+	guest_set_handler(VECTOR, on_vector);
+	x2apic_enable();
+	x2apic_write(APIC_LVTT, 2 << 17 | VECTOR);
+	wrmsr(0x6e0, rdtsc() + 1000000000);
+	guest_sync(1);
+	GUEST_ASSERT(GUEST->count || rdmsr(0x6e0));
+	while (!GUEST->count)
+		sti_hlt_cli();
+	guest_done();
+}
+
+static void deadline_stays(void)
+{
+	struct vm *vm = vm_create(deadline_guest, &split);
+	struct vcpu *vcpu = &vm->vcpu[0];
+	struct kvm_lapic_state lapic;
+
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_SYNC);
+	ASSERT_OK(ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic));
+	ASSERT_OK(ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic));
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_DONE);
+	ASSERT_EQ(HOST(vm)->count, 1);
+	vm_free(vm);
+}
+
 static void lapic_state(void)
 {
 	struct vm *vm = start_taker(&split);
@@ -166,6 +194,7 @@ TESTS = {
 	CASE(apic_rules),
 	CASE(self_ipis_and_timers),
 	CASE(ping_pong),
+	CASE(deadline_stays),
 	CASE(lapic_state),
 	TESTS_END
 };
