@@ -8,7 +8,7 @@
  * SMAP, SMEP, PKU or reserved bits.
  *
  * The tables are the guest's and may change under us: each entry is read
- * once. Accessed and dirty are set by a write of the entry's low byte.
+ * once, and accessed and dirty are set only in the entry that was read.
  */
 #include <linux/mm.h>
 #include <asm/pgtable_types.h>
@@ -40,6 +40,25 @@ static int page_fault(const struct walk *w, bool present)
 	return -EFAULT;
 }
 
+/* -EAGAIN: the entry has changed. -EFAULT: it is in memory that cannot be written. */
+static int mark(const struct walk *w, sevm_gpa at, u64 entry, u64 bits, bool wide)
+{
+	struct sevm_map map;
+	u32 narrow = entry;
+	bool same;
+	void *va;
+	int r;
+
+	r = sevm_mem_map(w->vcpu->vm, at & PAGE_MASK, &map);
+	if (r)
+		return r;
+	va = map.va + offset_in_page(at);
+	same = wide ? try_cmpxchg((u64 *)va, &entry, entry | bits) :
+		      try_cmpxchg((u32 *)va, &narrow, narrow | (u32)bits);
+	sevm_mem_unmap(&map);
+	return same ? 0 : -EAGAIN;
+}
+
 /*
  * One entry, read once: checked, and marked as used. big: the page-size bit
  * means something at this level. *leaf: comes in as true at the last level.
@@ -48,7 +67,8 @@ static int use_entry(const struct walk *w, sevm_gpa at, u64 *entry, bool wide,
 		     bool big, bool *leaf)
 {
 	const struct vmcb_save_area *s = sevm_vmcb_save(w->vcpu);
-	u8 low;
+	u64 bits;
+	int r;
 
 	*entry = 0;
 	if (sevm_mem_read(w->vcpu->vm, at, entry, wide ? 8 : 4))
@@ -61,11 +81,11 @@ static int use_entry(const struct walk *w, sevm_gpa at, u64 *entry, bool wide,
 		return page_fault(w, true);
 
 	*leaf |= big && (*entry & _PAGE_PSE);
-	low = *entry | _PAGE_ACCESSED | (*leaf && w->write ? _PAGE_DIRTY : 0);
-	if (!w->peek && low != (u8)*entry &&
-	    sevm_mem_write(w->vcpu->vm, at, &low, 1))
-		return page_fault(w, false);
-	return 0;
+	bits = _PAGE_ACCESSED | (*leaf && w->write ? _PAGE_DIRTY : 0);
+	if (w->peek || (*entry & bits) == bits)
+		return 0;
+	r = mark(w, at, *entry, bits, wide);
+	return r == -EFAULT ? page_fault(w, false) : r;
 }
 
 static int walk_32(const struct walk *w, u64 cr3, u64 cr4, sevm_gpa *gpa)
@@ -127,7 +147,7 @@ static int walk_pae(const struct walk *w, u64 cr3, sevm_gpa *gpa)
 	return walk_64(w, pdpte & PTE_PFN_MASK, 2, gpa);
 }
 
-static int walk(const struct walk *w, sevm_gpa *gpa)
+static int walk_once(const struct walk *w, sevm_gpa *gpa)
 {
 	const struct vmcb_save_area *s = sevm_vmcb_save(w->vcpu);
 
@@ -141,6 +161,18 @@ static int walk(const struct walk *w, sevm_gpa *gpa)
 	if (s->cr4 & X86_CR4_PAE)
 		return walk_pae(w, s->cr3, gpa);
 	return walk_32(w, s->cr3, s->cr4, gpa);
+}
+
+/* As often as another vCPU changes what is walked: a hostile one may do so for good. */
+static int walk(const struct walk *w, sevm_gpa *gpa)
+{
+	unsigned int tries = 100;
+	int r;
+
+	do {
+		r = walk_once(w, gpa);
+	} while (r == -EAGAIN && --tries);
+	return r == -EAGAIN ? page_fault(w, false) : r;
 }
 
 int sevm_walk(struct sevm_vcpu *vcpu, u64 linear, bool write, bool fetch,
