@@ -168,6 +168,8 @@ static long enable_cap(struct sevm_vm *vm, void __user *arg)
 			return -EINVAL;
 		if (vm->max_vcpu_id && vm->max_vcpu_id != cap.args[0])
 			return -EINVAL;
+		if (vm->bsp_vcpu_id > cap.args[0])
+			return -EINVAL;
 		vm->max_vcpu_id = cap.args[0];
 		return 0;
 	case SEVM_CAP_AP_PAGE:
@@ -181,6 +183,8 @@ static long set_boot_cpu(struct sevm_vm *vm, unsigned long id)
 {
 	if (vm->created_vcpus)
 		return -EBUSY;
+	if (id > (vm->max_vcpu_id ?: SEVM_MAX_VCPUS))
+		return -EINVAL;
 	vm->bsp_vcpu_id = id;
 	return 0;
 }
@@ -335,6 +339,9 @@ static long locked_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg
 		return create_irqchip(vm);
 	case KVM_ENABLE_CAP:
 		return enable_cap(vm, argp);
+	case KVM_MEMORY_ENCRYPT_REG_REGION:
+	case KVM_MEMORY_ENCRYPT_UNREG_REGION:
+		return enc_region(vm, argp, cmd == KVM_MEMORY_ENCRYPT_REG_REGION);
 	case KVM_SET_BOOT_CPU_ID:
 		return set_boot_cpu(vm, arg);
 	case KVM_SET_IDENTITY_MAP_ADDR:
@@ -395,9 +402,6 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return sevm_stat_vm_fd(vm);
 	case KVM_MEMORY_ENCRYPT_OP:
 		return vm->protect->enc_op(vm, argp);
-	case KVM_MEMORY_ENCRYPT_REG_REGION:
-	case KVM_MEMORY_ENCRYPT_UNREG_REGION:
-		return enc_region(vm, argp, cmd == KVM_MEMORY_ENCRYPT_REG_REGION);
 	}
 	if (_IOC_TYPE(cmd) == SEVM_IO)
 		return vm->protect->vm_ioctl(vm, cmd, arg);

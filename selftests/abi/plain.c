@@ -552,6 +552,23 @@ static void mmio_is_an_assist(void)
 	vm_free(vm);
 }
 
+/* A boot CPU that no vCPU can be would leave all of them waiting for SIPI. */
+static void boot_cpu_is_one_there_can_be(void)
+{
+	struct kvm_enable_cap most = { .cap = KVM_CAP_MAX_VCPU_ID, .args = { 4 } };
+	int device = device_open(), fd = ioctl(device, KVM_CREATE_VM, 0);
+
+	ASSERT_ERRNO(ioctl(fd, KVM_SET_BOOT_CPU_ID, 1UL << 32), EINVAL);
+	ASSERT_ERRNO(ioctl(fd, KVM_SET_BOOT_CPU_ID, 100000), EINVAL);
+	ASSERT_OK(ioctl(fd, KVM_SET_BOOT_CPU_ID, 5));
+	ASSERT_ERRNO(ioctl(fd, KVM_ENABLE_CAP, &most), EINVAL);
+	ASSERT_OK(ioctl(fd, KVM_SET_BOOT_CPU_ID, 3));
+	ASSERT_OK(ioctl(fd, KVM_ENABLE_CAP, &most));
+	ASSERT_ERRNO(ioctl(fd, KVM_SET_BOOT_CPU_ID, 5), EINVAL);
+	close(fd);
+	close(device);
+}
+
 TESTS = {
 	CASE(real_mode),
 	CASE(protected_mode),
@@ -571,5 +588,6 @@ TESTS = {
 	CASE(long_mode),
 	CASE(own_interrupts_and_timer),
 	CASE(mmio_is_an_assist),
+	CASE(boot_cpu_is_one_there_can_be),
 	TESTS_END
 };
