@@ -301,7 +301,8 @@ int sevm_event_user_interrupt(struct sevm_vcpu *vcpu, u32 vector)
 	/* There, the PIC is not userspace's. */
 	if (vcpu->vm->irqchip == SEVM_IRQCHIP_KERNEL)
 		return -ENXIO;
-	if (vcpu->interrupt.pending)
+	/* Without an APIC the later one is what counts, as in KVM. */
+	if (vcpu->interrupt.pending && vcpu->vm->irqchip == SEVM_IRQCHIP_SPLIT)
 		return -EEXIST;
 	vcpu->interrupt.pending = true;
 	vcpu->extint = vector;

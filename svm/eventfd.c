@@ -279,6 +279,9 @@ void sevm_irqfd_resample(struct sevm_vm *vm, u32 gsi)
  * ioeventfds
  */
 
+/* All are looked at for each write that none takes. KVM ends at some 170,000, by ENOMEM. */
+#define MAX_IOEVENTFDS	65536
+
 enum bus {
 	BUS_MMIO,
 	BUS_PORT,
@@ -335,6 +338,7 @@ static int check_ioeventfd(const struct kvm_ioeventfd *args)
 static int assign_ioeventfd(struct sevm_vm *vm, const struct kvm_ioeventfd *args)
 {
 	struct ioeventfd *p, *other;
+	unsigned int n = 0;
 	int ret;
 
 	ret = check_ioeventfd(args);
@@ -361,6 +365,11 @@ static int assign_ioeventfd(struct sevm_vm *vm, const struct kvm_ioeventfd *args
 			ret = -EEXIST;
 			goto err_unlock;
 		}
+		n++;
+	}
+	if (n >= MAX_IOEVENTFDS) {
+		ret = -ENOSPC;
+		goto err_unlock;
 	}
 	list_add_tail_rcu(&p->link, &vm->irq.ioeventfds);
 	mutex_unlock(&vm->irq.lock);

@@ -22,7 +22,6 @@
 #include "msr_internal.h"
 #include "vmcb.h"
 
-#define EFER_AIBRS		BIT_ULL(21)
 #define DE_CFG_LFENCE		BIT_ULL(1)
 #define HWCR_IGNORED		(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))
 #define HWCR_STATUS_WRITE	BIT_ULL(18)	/* McStatusWrEn */
@@ -124,7 +123,7 @@ SET(vmcb_address)
 SET(efer)
 {
 	u64 valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX |
-		    (sevm_host_caps.efer & EFER_AIBRS);
+		    (sevm_host_caps.efer & EFER_AUTOIBRS);
 
 	if (boot_cpu_has(X86_FEATURE_FXSR_OPT))
 		valid |= EFER_FFXSR;

@@ -196,7 +196,8 @@ static bool sregs_valid(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs)
 	if ((sregs->efer & EFER_LME) && (cr0 & X86_CR0_PG)) {
 		if (!(sregs->cr4 & X86_CR4_PAE) || !(sregs->efer & EFER_LMA))
 			return false;
-		if ((sregs->cr3 & ~vcpu->vm->address_attributes) >> vcpu->phys_bits)
+		if (vcpu->phys_bits < 64 &&
+		    (sregs->cr3 & ~vcpu->vm->address_attributes) >> vcpu->phys_bits)
 			return false;
 	} else if ((sregs->efer & EFER_LMA) || sregs->cs.l) {
 		return false;
@@ -214,7 +215,8 @@ int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs)
 	if (!sregs_valid(vcpu, sregs))
 		return -EINVAL;
 	if (sregs->efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX |
-			    EFER_FFXSR | EFER_LMSLE))
+			    EFER_FFXSR | EFER_LMSLE |
+			    (sevm_host_caps.efer & EFER_AUTOIBRS)))
 		return -EINVAL;
 	ret = sevm_apic_msr_set(vcpu, MSR_IA32_APICBASE, sregs->apic_base, true);
 	if (ret)
