@@ -119,6 +119,7 @@ static int crypt(struct sevm_vm *vm, struct kvm_sev_cmd *cmd, bool decrypt)
 		cond_resched();
 	}
 
+	memzero_explicit(dbg.bounce, PAGE_SIZE);	/* the guest's, in clear */
 	free_page((unsigned long)dbg.bounce);
 	return r;
 }

@@ -280,7 +280,6 @@ static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
 	es->hold = SEVM_AP_HOLD_NONE;
-	es->has_run = true;
 	if (es->reply_staged)
 		sevm_ghcb_reply_write(vcpu);
 	return SEVM_RESUME;
@@ -303,6 +302,7 @@ static void enter(struct sevm_vcpu *vcpu, int cpu)
 {
 	struct sev_es_save_area *image = this_cpu_read(sevm_host_cpu.image);
 
+	sevm_es_vcpu(vcpu)->has_run = true;
 	asm volatile("vmsave %%rax" : : "a" (this_cpu_read(sevm_host_cpu.save_pa)) : "memory");
 	image->xcr0 = sevm_host_caps.xcr0;
 	image->xss = sevm_host_caps.xss;

@@ -344,6 +344,8 @@ static int update_vmsa(struct sevm_vcpu *vcpu, struct kvm_sev_cmd *cmd)
 
 	/* From here on the registers are the guest's own. */
 	es->protected = true;
+	es->xcr0 = vcpu->xcr0;
+	es->xss = vcpu->xss;
 	es->cr0 = vcpu->cr0;
 	es->cr4 = vcpu->cr4;
 	es->efer = vcpu->efer;

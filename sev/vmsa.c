@@ -89,6 +89,7 @@ int sevm_vmsa_fill(struct sevm_vcpu *vcpu)
 
 	vmsa->xcr0 = vcpu->xcr0;
 	vmsa->xss = vcpu->xss;
+	vmsa->pkru = sevm_fpu_pkru(vcpu);
 	vmsa->sev_features = vm->vmsa_features;
 
 	/* KVM_SEV_ES_INIT leaves them zero, so that old measurements stay true. */

@@ -260,6 +260,17 @@ const void *sevm_fpu_image(struct sevm_vcpu *vcpu)
 	return vcpu->fpu ? &vcpu->fpu->image : NULL;
 }
 
+u32 sevm_fpu_pkru(struct sevm_vcpu *vcpu)
+{
+	const struct xregs_state *image = sevm_fpu_image(vcpu);
+	u32 length, offset, ecx, edx;
+
+	if (!image || !(image->header.xfeatures & XFEATURE_MASK_PKRU))
+		return 0;
+	cpuid_count(0xd, XFEATURE_PKRU, &length, &offset, &ecx, &edx);
+	return *(const u32 *)((const void *)image + offset);
+}
+
 u64 sevm_fpu_features(void)
 {
 	return image_features;

@@ -32,5 +32,6 @@ void sevm_fpu_get_xsave(struct sevm_vcpu *vcpu, void *image, u32 size);
 int sevm_fpu_set_xsave(struct sevm_vcpu *vcpu, const void *image, u32 size);
 /* The image itself, for the VMSA at launch; NULL: there is none. */
 const void *sevm_fpu_image(struct sevm_vcpu *vcpu);
+u32 sevm_fpu_pkru(struct sevm_vcpu *vcpu);	/* of that image */
 
 #endif /* SEVM_SVM_FPU_H */
