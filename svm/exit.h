@@ -23,7 +23,7 @@ static inline enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
 /* VMRUN refused to enter. -1: invalid, -2: the VMSA is busy, ...; some say it in 32 bits. */
 static inline bool sevm_exit_is_refusal(u64 code)
 {
-	return (s64)code < 0 || (code >> 31) == 1;
+	return code & ~(u64)S32_MAX;
 }
 
 void sevm_exit_machine_check(void);

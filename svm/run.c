@@ -117,7 +117,7 @@ static bool take_request(struct sevm_vcpu *vcpu, enum sevm_request request)
 	return true;
 }
 
-/* signal_pending(), in one look: it is asked twice in each round. */
+/* signal_pending(), in one look */
 static bool has_signal(void)
 {
 	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
@@ -136,6 +136,22 @@ static bool has_signal(void)
 static bool has_work(void)
 {
 	return test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current);
+}
+
+static noinline int why_task_calls(void)
+{
+	if (has_signal())
+		return -EINTR;
+	return has_work() ? -ERESTARTNOHAND : 0;
+}
+
+/* 0, or what KVM_RUN ends with. In one look: it is asked twice in each round. */
+static inline int task_calls(void)
+{
+	if (likely(!(read_thread_flags() &
+		     (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME))))
+		return 0;
+	return why_task_calls();
 }
 
 static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
@@ -179,14 +195,8 @@ static void sleep(struct sevm_vcpu *vcpu)
 /* Interrupts off, IN_GUEST: is there a reason not to enter after all? */
 static bool must_not_enter(struct sevm_vcpu *vcpu)
 {
-	const unsigned long flags = _TIF_NEED_RESCHED | _TIF_SIGPENDING |
-				    _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME;
-
-	if (has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
-	    sevm_apic_has_init_sipi(vcpu))
-		return true;
-	return unlikely(read_thread_flags() & flags) &&
-	       (need_resched() || has_signal() || has_work());
+	return has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
+	       need_resched() || task_calls() || sevm_apic_has_init_sipi(vcpu);
 }
 
 /*
@@ -265,6 +275,12 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	sevm_vmcb_leave(vcpu);
 	sevm_event_leave(vcpu);
 	sevm_exit_irqoff(vcpu);
+	/*
+	 * VMRUN obeys TLB_CONTROL after it has found nothing wrong. Refused, it has
+	 * flushed nothing, and the next entry here has to, whoever's it is.
+	 */
+	if (unlikely(sevm_exit_is_refusal(vcpu->exit.code)))
+		sevm_asid_forget_cpu(cpu);
 }
 
 static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
@@ -321,12 +337,15 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 {
 	struct kvm_run *run = vcpu->run;
 	enum sevm_result result;
+	int r;
 
 	for (;;) {
-		if (has_signal()) {
+		r = task_calls();
+		if (r) {
 			run->exit_reason = KVM_EXIT_INTR;
-			sevm_count(vcpu, signal_exits);
-			*err = -EINTR;
+			if (r == -EINTR)
+				sevm_count(vcpu, signal_exits);
+			*err = r;
 			return SEVM_TO_USER;
 		}
 
@@ -359,11 +378,6 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 			return SEVM_TO_USER;
 		}
 		cond_resched();
-		if (has_work()) {
-			run->exit_reason = KVM_EXIT_INTR;
-			*err = -ERESTARTNOHAND;
-			return SEVM_TO_USER;
-		}
 	}
 }
 

@@ -17,7 +17,6 @@
 #include <asm/processor-flags.h>
 
 #include "apic.h"
-#include "asid.h"
 #include "exit.h"
 #include "host.h"
 #include "msr.h"
@@ -336,17 +335,6 @@ void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu)
 	}
 }
 
-/*
- * VMRUN obeys TLB_CONTROL after it has found nothing wrong. Refused, it has
- * flushed nothing, and the next entry here has to, whoever's it is.
- */
-static void flush_was_asked(struct sevm_vcpu *vcpu)
-{
-	vcpu->vmcb->control.tlb_ctl = TLB_CONTROL_DO_NOTHING;
-	if (sevm_exit_is_refusal(vcpu->exit.code))
-		sevm_asid_forget_cpu(smp_processor_id());
-}
-
 void sevm_vmcb_forget_cached(struct sevm_vcpu *vcpu)
 {
 	vcpu->vmcb->control.clean = 0;
@@ -364,8 +352,7 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 	exit->info2 = c->exit_info_2;
 	exit->intr_info = (u64)c->exit_int_info_err << 32 | c->exit_int_info;
 
-	if (c->tlb_ctl != TLB_CONTROL_DO_NOTHING)
-		flush_was_asked(vcpu);
+	c->tlb_ctl = TLB_CONTROL_DO_NOTHING;
 	c->event_inj = 0;
 	c->clean = sevm_host_caps.vmcb_clean ? VMCB_CLEAN_ALL : 0;
 
