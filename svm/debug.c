@@ -93,6 +93,9 @@ int sevm_debug_set(struct sevm_vcpu *vcpu, const struct kvm_debugregs *regs)
 		return -EINVAL;
 	memcpy(vcpu->dr, regs->db, sizeof(vcpu->dr));
 	sevm_vmcb_set_dr67(vcpu, regs->dr6 | DR6_RESERVED, regs->dr7 | 0x400);
+	/* A SEV guest does not run before its launch, and its intercepts are another set. */
+	if (vcpu->vm->asid)
+		return 0;
 	if (armed(vcpu))
 		sevm_debug_access(vcpu);
 	else
