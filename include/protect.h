@@ -4,7 +4,7 @@
  *
  * svm/ is a machine on AMD-V and knows no cryptography and no GHCB; sev/ is
  * what protection means. svm/ crosses the border through this table and
- * nowhere else. A plain guest has a backend too (svm/plain.c), so svm/ never
+ * nowhere else. A plain guest has a backend too (svm/run/plain.c), so svm/ never
  * asks whether a guest is protected.
  *
  * Every operation is present in every backend: a NULL is a bug.
@@ -68,7 +68,7 @@ enum sevm_access {
  * @prepare_entry: last step with interrupts on; may sleep and touch guest
  *	memory: writes the staged reply. SEVM_RESUME to go on.
  * @enter: interrupts off, just before the world switch: host save area.
- * @handle_exit: an exit that svm/exit.c marks as the backend's (VMGEXIT, EFER
+ * @handle_exit: an exit that svm/run/exit.c marks as the backend's (VMGEXIT, EFER
  *	and CR write traps) or a #NPF on no slot. vcpu->exit describes it.
  * @mmio_fault: the guest touched @gpa, which is in no slot, or (@read_only) wrote
  *	to one that is read-only.
@@ -78,7 +78,7 @@ enum sevm_access {
  * @state_access: may the state ioctls see the registers? vcpu->mutex held.
  * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
  * @sipi: the vCPU, waiting for SIPI, got one: make it start at what @vector
- *	means to this kind of guest; or another vCPU ended the wait (svm/power.c).
+ *	means to this kind of guest; or another vCPU ended the wait (svm/run/power.c).
  *	The mp_state that it goes on with.
  * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace. SEVM_AP_HOLD_UNKNOWN:
  *	this kind of guest has no such thing.
@@ -122,7 +122,7 @@ struct sevm_protect_ops {
 
 #define SEVM_AP_HOLD_UNKNOWN	(~0U)
 
-/* The null backend (svm/plain.c) and the SEV-ES backend (sev/es.c). */
+/* The null backend (svm/run/plain.c) and the SEV-ES backend (sev/es.c). */
 extern const struct sevm_protect_ops sevm_plain_ops;
 extern const struct sevm_protect_ops sevm_es_ops;
 

@@ -14,10 +14,10 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "../svm/io.h"
-#include "../svm/power.h"
-#include "../svm/trace.h"
-#include "../svm/vmcb.h"
+#include "svm/run/io.h"
+#include "svm/run/power.h"
+#include "svm/trace.h"
+#include "svm/cpu/vmcb.h"
 
 /* In the form it was asked. */
 static void go_on(struct sevm_vcpu *vcpu)

@@ -5,18 +5,18 @@
  * The page is the guest's: it is private, and never looked at here. What is
  * here: turning it on, the state in which APs are created and measured, and the
  * hypercall vcpu_op with Xen's numbers, by which the guest starts and stops
- * vCPUs. How a vCPU is stopped is in svm/power.c.
+ * vCPUs. How a vCPU is stopped is in svm/run/power.c.
  */
 #include <asm/processor-flags.h>
 
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "../svm/io.h"
-#include "../svm/power.h"
-#include "../svm/trace.h"
-#include "../svm/vcpu.h"
-#include "../svm/vmcb.h"
+#include "svm/run/io.h"
+#include "svm/run/power.h"
+#include "svm/trace.h"
+#include "svm/vcpu.h"
+#include "svm/cpu/vmcb.h"
 
 /* Xen's public/xen.h, public/vcpu.h and public/errno.h */
 #define HC_VCPU_OP	24	/* no hypercall of KVM's */

@@ -18,12 +18,12 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "../svm/apic.h"
-#include "../svm/asid.h"
-#include "../svm/host.h"
-#include "../svm/npt.h"
-#include "../svm/vcpu.h"
-#include "../svm/vmcb.h"
+#include "svm/irq/apic.h"
+#include "svm/cpu/tlb.h"
+#include "svm/cpu/host.h"
+#include "svm/mem/npt.h"
+#include "svm/vcpu.h"
+#include "svm/cpu/vmcb.h"
 
 #define DR7_RESET	0x400
 
@@ -290,13 +290,13 @@ static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
  * comes from the image behind the host save area. Segments, FS and GS base and
  * the syscall MSRs by VMSAVE, each time, because user space or a context switch
  * may have changed them; the extended-state registers by hand. RSP, RAX and the
- * rest of VMRUN's own list are saved by VMRUN; svm/entry.S keeps the other
- * general registers on its stack; TSC_AUX never changes, and svm/host.c has
+ * rest of VMRUN's own list are saved by VMRUN; svm/cpu/entry.S keeps the other
+ * general registers on its stack; TSC_AUX never changes, and svm/cpu/host.c has
  * stored it.
  *
- * x87, SSE and AVX come back in reset state: svm/run.c has claimed the FPU for
+ * x87, SSE and AVX come back in reset state: svm/run/run.c has claimed the FPU for
  * the kernel, which saved what the VMM has in there. So there is nothing to undo
- * after the exit: without DebugSwap, the guest's DR0-3 are svm/debug.c's to replace.
+ * after the exit: without DebugSwap, the guest's DR0-3 are svm/cpu/debug.c's to replace.
  */
 static void enter(struct sevm_vcpu *vcpu, int cpu)
 {

@@ -13,7 +13,7 @@
 #include <asm/svm.h>
 
 #include "sev.h"
-#include "../svm/vmcb.h"
+#include "svm/cpu/vmcb.h"
 
 static void check_layout(void)
 {

@@ -10,10 +10,10 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "../svm/cpuid.h"
-#include "../svm/io.h"
-#include "../svm/trace.h"
-#include "../svm/vmcb.h"
+#include "svm/cpu/cpuid.h"
+#include "svm/run/io.h"
+#include "svm/trace.h"
+#include "svm/cpu/vmcb.h"
 
 static enum sevm_result sev_info(struct sevm_vcpu *vcpu, u64 msr)
 {

@@ -23,8 +23,8 @@
 #include <asm/smp.h>
 
 #include "sev.h"
-#include "../svm/fpu.h"
-#include "../svm/vmcb.h"
+#include "svm/cpu/fpu.h"
+#include "svm/cpu/vmcb.h"
 
 /* ---- The VM ---- */
 

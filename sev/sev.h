@@ -11,8 +11,8 @@
 #include <linux/file.h>
 
 #include "ghcb_proto.h"
-#include "../svm/mem.h"
-#include "../svm/sevm.h"
+#include "svm/mem/mem.h"
+#include "svm/sevm.h"
 
 struct misc_cg;
 struct sev_es_save_area;
@@ -101,7 +101,7 @@ void sevm_es_flush_range(void *va, size_t len);
 /* ... and one of the host's own that holds ciphertext, before it is freed */
 void sevm_es_flush_encrypted(void *va, u32 asid);
 
-/* asid.c */
+/* keyslot.c */
 int sevm_es_asid_setup(void);
 void sevm_es_asid_teardown(void);
 int sevm_es_asid_get(struct sevm_vm *vm);	/* 0, -EBUSY, -ENOMEM */

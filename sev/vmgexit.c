@@ -15,13 +15,13 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "../svm/clock.h"
-#include "../svm/cpuid.h"
-#include "../svm/event.h"
-#include "../svm/io.h"
-#include "../svm/msr.h"
-#include "../svm/trace.h"
-#include "../svm/vcpu.h"
+#include "svm/cpu/clock.h"
+#include "svm/cpu/cpuid.h"
+#include "svm/irq/event.h"
+#include "svm/run/io.h"
+#include "svm/run/msr.h"
+#include "svm/trace.h"
+#include "svm/vcpu.h"
 
 static const struct sevm_ghcb_request *request(struct sevm_vcpu *vcpu)
 {

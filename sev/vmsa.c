@@ -11,8 +11,8 @@
 #include <asm/tlbflush.h>
 
 #include "sev.h"
-#include "../svm/fpu.h"
-#include "../svm/vmcb.h"
+#include "svm/cpu/fpu.h"
+#include "svm/cpu/vmcb.h"
 
 #define DR7_RESET	0x400
 

@@ -12,12 +12,12 @@
 #include <linux/uaccess.h>
 #include <asm/mce.h>
 
-#include "cpuid.h"
+#include "svm/cpu/cpuid.h"
 #include "dev.h"
-#include "fpu.h"
-#include "irq.h"
-#include "mem.h"
-#include "msr.h"
+#include "svm/cpu/fpu.h"
+#include "svm/irq/irq.h"
+#include "svm/mem/mem.h"
+#include "svm/run/msr.h"
 #include "vcpu.h"
 
 static long recommended_vcpus(void)

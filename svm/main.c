@@ -5,15 +5,15 @@
  */
 #include <linux/module.h>
 
-#include "../include/protect.h"
-#include "asid.h"
-#include "cpuid.h"
+#include "protect.h"
+#include "svm/cpu/tlb.h"
+#include "svm/cpu/cpuid.h"
 #include "dev.h"
-#include "fpu.h"
-#include "host.h"
-#include "msr.h"
-#include "npt.h"
-#include "vmcb.h"
+#include "svm/cpu/fpu.h"
+#include "svm/cpu/host.h"
+#include "svm/run/msr.h"
+#include "svm/mem/npt.h"
+#include "svm/cpu/vmcb.h"
 
 static int __init sevm_init(void)
 {

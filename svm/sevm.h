@@ -45,27 +45,27 @@ struct sevm_ioapic;
 struct sevm_slot;
 struct sevm_msr_filter;
 
-/* Guest memory: svm/mem.c */
+/* Guest memory: svm/mem/mem.c */
 struct sevm_mem {
 	struct mutex lock;		/* slots' and regions' writers */
 	struct srcu_struct srcu;
 	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
 	u64 generation;			/* +1 after a change of slots, before old pages go */
 	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
-	spinlock_t charge_lock;		/* the three counts below: svm/mem.c */
+	spinlock_t charge_lock;		/* the three counts below: svm/mem/mem.c */
 	u64 slot_pins;
 	u64 region_pins;
 	u64 charged;			/* pages of these in mm->pinned_vm */
 };
 
-/* Nested page tables: svm/npt.c */
+/* Nested page tables: svm/mem/npt.c */
 struct sevm_npt {
 	spinlock_t lock;		/* every entry below root */
 	u64 *root;
 	u64 root_pa;
 };
 
-/* GSI routing and eventfds: svm/irq.c, svm/eventfd.c */
+/* GSI routing and eventfds: svm/irq/irq.c, svm/irq/eventfd.c */
 struct sevm_irq {
 	struct mutex lock;		/* the writers of all below */
 	struct srcu_struct srcu;
@@ -77,7 +77,7 @@ struct sevm_irq {
 	struct work_struct reap;	/* irqfds whose eventfd was closed */
 };
 
-/* kvm-clock, and the TSC that the vCPUs agree on: svm/clock.c */
+/* kvm-clock, and the TSC that the vCPUs agree on: svm/cpu/clock.c */
 struct sevm_clock {
 	spinlock_t lock;		/* all below */
 	u64 host_tsc;			/* when the host's TSC was this, */
@@ -128,7 +128,7 @@ struct sevm_vm {
 	bool triple_fault_event;
 	bool stopped_aps;		/* SEVM_CAP_AP_PAGE: all but the boot CPU begin so */
 
-	spinlock_t power_lock;		/* who is the last to stop: svm/power.c */
+	spinlock_t power_lock;		/* who is the last to stop: svm/run/power.c */
 
 	u32 default_tsc_khz;
 	struct sevm_clock clock;
@@ -180,7 +180,7 @@ struct sevm_event {
 	u64 payload;			/* CR2 of a page fault, DR6 of #DB */
 };
 
-/* One access waiting for userspace: svm/io.c is the only writer. */
+/* One access waiting for userspace: svm/run/io.c is the only writer. */
 struct sevm_io {
 	enum sevm_io_kind {
 		SEVM_IO_NONE,
@@ -207,7 +207,7 @@ struct sevm_vcpu {
 	struct kvm_run *run;		/* shared with userspace: hostile */
 	struct page *run_pages[2];	/* kvm_run, PIO data */
 
-	/* World switch: svm/run.c, svm/vmcb.c, svm/asid.c */
+	/* World switch: svm/run/run.c, svm/cpu/vmcb.c, svm/cpu/tlb.c */
 	struct vmcb *vmcb;
 	u64 vmcb_pa;
 	u64 regs[SEVM_REGS];
@@ -215,8 +215,8 @@ struct sevm_vcpu {
 	int cpu;			/* last ran here; -1: nowhere */
 	int kick_cpu;			/* valid while mode is not OUTSIDE */
 	u32 asid;			/* in the VMCB */
-	u64 asid_generation;		/* plain guests: svm/asid.c */
-	struct sevm_fpu *fpu;		/* plain guests: svm/fpu.c */
+	u64 asid_generation;		/* plain guests: svm/cpu/tlb.c */
+	struct sevm_fpu *fpu;		/* plain guests: svm/cpu/fpu.c */
 	u64 xcr0;
 	u64 xss;
 	u64 spec_ctrl;
@@ -245,7 +245,7 @@ struct sevm_vcpu {
 	bool sigset_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigset;
 
-	/* Debug registers of a plain guest: svm/debug.c. DR6, DR7: in the VMCB */
+	/* Debug registers of a plain guest: svm/cpu/debug.c. DR6, DR7: in the VMCB */
 	u64 dr[4];
 	bool dr_live;			/* DR accesses do not exit, dr[] is loaded */
 	unsigned long host_dr[4];	/* in a run, where the host has breakpoints */
@@ -272,15 +272,15 @@ struct sevm_vcpu {
 	void *protect_data;		/* the backend's own */
 	struct sevm_apic *apic;		/* NULL with SEVM_IRQCHIP_NONE */
 
-	/* CPUID: svm/cpuid.c */
+	/* CPUID: svm/cpu/cpuid.c */
 	struct kvm_cpuid_entry2 *cpuid;
 	u32 cpuid_nent;
 	u8 phys_bits;			/* the guest's MAXPHYADDR */
 
-	/* MSRs kept for the guest: svm/msr.c */
+	/* MSRs kept for the guest: svm/run/msr.c */
 	struct sevm_msrs *msrs;
 
-	/* kvm-clock: svm/clock.c */
+	/* kvm-clock: svm/cpu/clock.c */
 	u64 clock_msr;
 	u64 wall_clock_msr;
 	u32 clock_version;

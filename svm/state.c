@@ -9,18 +9,18 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "apic.h"
-#include "clock.h"
-#include "cpuid.h"
-#include "debug.h"
-#include "event.h"
-#include "fpu.h"
-#include "msr.h"
-#include "power.h"
+#include "svm/irq/apic.h"
+#include "svm/cpu/clock.h"
+#include "svm/cpu/cpuid.h"
+#include "svm/cpu/debug.h"
+#include "svm/irq/event.h"
+#include "svm/cpu/fpu.h"
+#include "svm/run/msr.h"
+#include "svm/run/power.h"
 #include "state.h"
 #include "vcpu.h"
-#include "vmcb.h"
-#include "walk.h"
+#include "svm/cpu/vmcb.h"
+#include "svm/cpu/walk.h"
 
 static long get_regs(struct sevm_vcpu *vcpu, void *data)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * trace.h - tracepoints: few, at the doors. svm/run.c instantiates them.
+ * trace.h - tracepoints: few, at the doors. svm/run/run.c instantiates them.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM sevm
@@ -10,7 +10,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "apic_regs.h"
+#include "svm/irq/apic_regs.h"
 #include "sevm.h"
 
 TRACE_EVENT(sevm_entry,

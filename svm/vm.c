@@ -25,15 +25,15 @@
 #include <linux/uaccess.h>
 #include <asm/tsc.h>
 
-#include "asid.h"
-#include "clock.h"
+#include "svm/cpu/tlb.h"
+#include "svm/cpu/clock.h"
 #include "dev.h"
-#include "host.h"
-#include "ioapic.h"
-#include "irq.h"
-#include "mem.h"
-#include "msr_filter.h"
-#include "npt.h"
+#include "svm/cpu/host.h"
+#include "svm/irq/ioapic.h"
+#include "svm/irq/irq.h"
+#include "svm/mem/mem.h"
+#include "svm/cpu/msr_filter.h"
+#include "svm/mem/npt.h"
 #include "vcpu.h"
 
 #include <uapi/linux/sevm.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * apic_test.c - svm/apic_regs.c: what registers keep, priorities, who is
+ * apic_test.c - svm/irq/apic_regs.c: what registers keep, priorities, who is
  * addressed, and how messages are encoded.
  */
 #include "kernel.h"
 #include "tap.h"
-#include "../../svm/apic_regs.h"
+#include "../../svm/irq/apic_regs.h"
 
 #define MASKED	SEVM_APIC_LVT_MASKED
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * marker_test.c - svm/marker.c: the reserved bits of each kind of machine, and
+ * marker_test.c - svm/mem/marker.c: the reserved bits of each kind of machine, and
  * the size of a marker in each kind of hole.
  */
 #include "kernel.h"
 #include "tap.h"
-#include "../../svm/marker.h"
+#include "../../svm/mem/marker.h"
 
 static const struct {
 	const char *what;

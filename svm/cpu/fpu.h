@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * fpu.h - x87, SSE and AVX registers of a plain guest.
+ *
+ * A SEV-ES guest has none of this: the hardware keeps its registers in the
+ * VMSA. vcpu->fpu is NULL for it once it is protected (sevm_fpu_free()).
+ */
+#ifndef SEVM_SVM_FPU_H
+#define SEVM_SVM_FPU_H
+
+#include "svm/sevm.h"
+
+int sevm_fpu_setup(void);
+u32 sevm_fpu_size(void);		/* KVM_CAP_XSAVE2 */
+u64 sevm_fpu_features(void);		/* what a guest may have in XCR0 */
+
+int sevm_fpu_alloc(struct sevm_vcpu *vcpu);
+void sevm_fpu_free(struct sevm_vcpu *vcpu);
+void sevm_fpu_reset(struct sevm_vcpu *vcpu, bool init);
+
+/* Between kernel_fpu_begin() and kernel_fpu_end(), interrupts off. */
+void sevm_fpu_enter(struct sevm_vcpu *vcpu);
+void sevm_fpu_leave(struct sevm_vcpu *vcpu);
+
+/* XSETBV by the guest, KVM_SET_XCRS by the VMM: 0 or -EINVAL */
+int sevm_fpu_set_xcr0(struct sevm_vcpu *vcpu, u64 xcr0);
+
+void sevm_fpu_get(struct sevm_vcpu *vcpu, struct kvm_fpu *fpu);
+void sevm_fpu_set(struct sevm_vcpu *vcpu, const struct kvm_fpu *fpu);
+/* size bytes of an XSAVE image in standard format */
+void sevm_fpu_get_xsave(struct sevm_vcpu *vcpu, void *image, u32 size);
+int sevm_fpu_set_xsave(struct sevm_vcpu *vcpu, const void *image, u32 size);
+/* The image itself, for the VMSA at launch; NULL: there is none. */
+const void *sevm_fpu_image(struct sevm_vcpu *vcpu);
+u32 sevm_fpu_pkru(struct sevm_vcpu *vcpu);	/* of that image */
+
+#endif /* SEVM_SVM_FPU_H */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vmcb.h - the only writer of the VMCB.
+ */
+#ifndef SEVM_SVM_VMCB_H
+#define SEVM_SVM_VMCB_H
+
+#include <asm/svm.h>
+
+#include "svm/sevm.h"
+
+int sevm_vmcb_setup(void);	/* once: the I/O permission map, all ones */
+void sevm_vmcb_teardown(void);
+
+int sevm_vmcb_alloc(struct sevm_vcpu *vcpu);
+void sevm_vmcb_free(struct sevm_vcpu *vcpu);
+
+/* Control and save area as after power-on, with the intercepts of a plain guest. */
+void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init);
+
+/*
+ * The control area of a SEV-ES guest: NP, SEV, SEV-ES and LBR bits, its
+ * intercepts and traps, its MSR map. Again after each sevm_vmcb_reset().
+ * The VMSA's address comes with sevm_vmcb_protect().
+ */
+void sevm_vmcb_init_es(struct sevm_vcpu *vcpu);
+void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa);
+
+static inline bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu)	/* was it protected? */
+{
+	return vcpu->vmcb->control.vmsa_pa;
+}
+
+/* What the VMM set by the state ioctls, for the VMSA at launch. */
+const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu);
+
+/* The GHCB MSR */
+static inline u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.ghcb_gpa;
+}
+
+static inline void sevm_vmcb_set_ghcb(struct sevm_vcpu *vcpu, u64 value)
+{
+	vcpu->vmcb->control.ghcb_gpa = value;
+}
+
+/* RFLAGS.IF of a SEV-ES guest, and the interrupt shadow of any. */
+static inline bool sevm_vmcb_es_interrupt_flag(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_state & SVM_GUEST_INTERRUPT_MASK;
+}
+
+static inline bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
+}
+
+void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu);
+
+/* Registers and segments for the state ioctls: plain, or before launch. */
+void sevm_vmcb_get_regs(struct sevm_vcpu *vcpu, struct kvm_regs *regs);
+void sevm_vmcb_set_regs(struct sevm_vcpu *vcpu, const struct kvm_regs *regs);
+void sevm_vmcb_get_sregs(struct sevm_vcpu *vcpu, struct kvm_sregs *sregs);
+/* 0 or -EINVAL: an illegal combination of CR0, CR4, EFER, CR3 */
+int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs);
+u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu);
+u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu);
+u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu);
+/* Past the instruction that exited (vcpu->exit.next_rip, or decoded length). */
+void sevm_vmcb_skip(struct sevm_vcpu *vcpu, unsigned int len);
+u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu);
+void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
+
+/*
+ * MSRs that live in the save area, for msr.c: STAR, LSTAR, CSTAR, SYSCALL_MASK,
+ * KERNEL_GS_BASE, FS_BASE, GS_BASE, SYSENTER_CS/ESP/EIP, PAT (where nested
+ * paging uses it), DEBUGCTL and the LBR four. EFER too, as the guest sees it
+ * (without SVME). Get and set are false for an index that is none of them; the
+ * caller has checked the value. The VMCB must not be running (vcpu->mutex).
+ */
+bool sevm_vmcb_get_msr(struct sevm_vcpu *vcpu, u32 index, u64 *data);
+bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
+
+/* The vCPU's own thread, interrupts off: what other rooms keep goes in. */
+void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
+/* And back out, just after the world switch: vcpu->exit, CR8. */
+void sevm_vmcb_leave(struct sevm_vcpu *vcpu);
+/* What the CPU may have of it in its cache is not to be relied on. */
+void sevm_vmcb_forget_cached(struct sevm_vcpu *vcpu);
+
+/* For tlb.c */
+void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control);
+
+/* For event.c: EVENTINJ, and the window in which an interrupt could go in. */
+void sevm_vmcb_inject(struct sevm_vcpu *vcpu, u32 event, u32 error_code);
+void sevm_vmcb_set_window(struct sevm_vcpu *vcpu, bool open, int priority);
+static inline bool sevm_vmcb_window_open(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_ctl & V_IRQ_MASK;
+}
+
+void sevm_vmcb_set_iret_intercept(struct sevm_vcpu *vcpu, bool on);
+void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on);
+void sevm_vmcb_set_rflags(struct sevm_vcpu *vcpu, u64 rflags);
+void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip);
+void sevm_vmcb_set_real_cs(struct sevm_vcpu *vcpu, u16 selector);
+void sevm_vmcb_set_cr2(struct sevm_vcpu *vcpu, u64 cr2);
+void sevm_vmcb_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
+
+/* For debug.c */
+void sevm_vmcb_set_dr_intercept(struct sevm_vcpu *vcpu, bool on);
+void sevm_vmcb_get_dr67(struct sevm_vcpu *vcpu, u64 *dr6, u64 *dr7);
+void sevm_vmcb_set_dr67(struct sevm_vcpu *vcpu, u64 dr6, u64 dr7);
+
+/* Everything the hardware was given, to the log: after VMEXIT_INVALID. */
+void sevm_vmcb_dump(struct sevm_vcpu *vcpu);
+
+#endif /* SEVM_SVM_VMCB_H */

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * exit.c - what to do about a #VMEXIT.
+ *
+ * One table: code, name, handler. Rows marked AUTO are exits that any guest
+ * makes; the others are a plain guest's alone, and come to a protected guest's
+ * backend if the hardware ever reports one. String port I/O is in
+ * exit_string.c; nested page faults go to npt.c, MSRs to msr.c.
+ */
+#include <linux/kvm_para.h>
+#include <asm/mce.h>
+#include <asm/ptrace.h>
+#include <asm/trapnr.h>
+
+#include "svm/cpu/cpuid.h"
+#include "svm/cpu/debug.h"
+#include "svm/irq/event.h"
+#include "exit.h"
+#include "svm/cpu/fpu.h"
+#include "io.h"
+#include "msr.h"
+#include "svm/mem/npt.h"
+#include "svm/trace.h"
+#include "svm/vcpu.h"
+#include "svm/cpu/vmcb.h"
+#include "svm/cpu/walk.h"
+
+#define IOIO_IN		BIT(0)
+#define IOIO_STRING	BIT(2)
+
+enum sevm_result sevm_exit_gp(struct sevm_vcpu *vcpu)
+{
+	sevm_vcpu_queue_exception(vcpu, X86_TRAP_GP, true, 0);
+	return SEVM_RESUME;
+}
+
+enum sevm_result sevm_exit_ud(struct sevm_vcpu *vcpu)
+{
+	sevm_vcpu_queue_exception(vcpu, X86_TRAP_UD, false, 0);
+	return SEVM_RESUME;
+}
+
+/* Whatever it was has been done by coming here. */
+static enum sevm_result nothing(struct sevm_vcpu *vcpu)
+{
+	return SEVM_RESUME;
+}
+
+static enum sevm_result interrupt(struct sevm_vcpu *vcpu)
+{
+	sevm_count(vcpu, irq_exits);
+	return SEVM_RESUME;
+}
+
+static enum sevm_result skip_2(struct sevm_vcpu *vcpu)
+{
+	sevm_vmcb_skip(vcpu, 2);
+	return SEVM_RESUME;
+}
+
+/* MONITOR and MWAIT as no-operations: a guest that loops on them is right. */
+static enum sevm_result skip_3(struct sevm_vcpu *vcpu)
+{
+	sevm_vmcb_skip(vcpu, 3);
+	return SEVM_RESUME;
+}
+
+static enum sevm_result debug_exception(struct sevm_vcpu *vcpu)
+{
+	/* DR6 in the VMCB has the cause already. */
+	sevm_vcpu_queue_exception(vcpu, X86_TRAP_DB, false, 0);
+	return SEVM_RESUME;
+}
+
+static enum sevm_result alignment_check(struct sevm_vcpu *vcpu)
+{
+	sevm_vcpu_queue_exception(vcpu, X86_TRAP_AC, true, 0);
+	return SEVM_RESUME;
+}
+
+static enum sevm_result identify(struct sevm_vcpu *vcpu)
+{
+	u32 regs[4] = { sevm_vmcb_get_rax(vcpu), 0, vcpu->regs[SEVM_RCX] };
+
+	sevm_count(vcpu, cpuid_exits);
+	sevm_cpuid_query(vcpu, vcpu->xcr0, vcpu->xss, regs);
+	sevm_vmcb_set_rax(vcpu, regs[0]);
+	vcpu->regs[SEVM_RBX] = regs[1];
+	vcpu->regs[SEVM_RCX] = regs[2];
+	vcpu->regs[SEVM_RDX] = regs[3];
+	return skip_2(vcpu);
+}
+
+enum sevm_result sevm_exit_halt(struct sevm_vcpu *vcpu)
+{
+	sevm_count(vcpu, halt_exits);
+	if (!vcpu->apic) {
+		vcpu->run->exit_reason = KVM_EXIT_HLT;
+		return SEVM_TO_USER;
+	}
+	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	return SEVM_RESUME;
+}
+
+/* A protected guest's RIP was moved by the hardware; its shadow was not. */
+static enum sevm_result hlt(struct sevm_vcpu *vcpu)
+{
+	if (sevm_vmcb_has_vmsa(vcpu))
+		sevm_vmcb_clear_interrupt_shadow(vcpu);
+	else
+		sevm_vmcb_skip(vcpu, 1);
+	return sevm_exit_halt(vcpu);
+}
+
+static enum sevm_result iret(struct sevm_vcpu *vcpu)
+{
+	sevm_event_iret(vcpu);
+	return SEVM_RESUME;
+}
+
+static enum sevm_result in_done(struct sevm_vcpu *vcpu)
+{
+	u64 rax = sevm_vmcb_get_rax(vcpu);
+
+	/* EAX clears the upper half, AL and AX leave the rest alone. */
+	if (vcpu->io.size == 4)
+		rax = 0;
+	memcpy(&rax, vcpu->io_buf, vcpu->io.size);
+	sevm_vmcb_set_rax(vcpu, rax);
+	return SEVM_RESUME;
+}
+
+static enum sevm_result port(struct sevm_vcpu *vcpu)
+{
+	u64 info = vcpu->exit.info1;
+	u8 size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
+	bool in = info & IOIO_IN;
+	u64 rax = sevm_vmcb_get_rax(vcpu);
+
+	if (info & IOIO_STRING)
+		return sevm_exit_string_io(vcpu);
+
+	/* EXITINFO2 is the next RIP, on every CPU. */
+	sevm_vmcb_set_rip(vcpu, vcpu->exit.info2);
+	sevm_vmcb_clear_interrupt_shadow(vcpu);
+	memcpy(vcpu->io_buf, &rax, sizeof(rax));
+	return sevm_io_port(vcpu, info >> 16, size, 1, !in, vcpu->io_buf,
+			    in ? in_done : NULL);
+}
+
+static enum sevm_result rdmsr_done(struct sevm_vcpu *vcpu, bool fault, u64 data)
+{
+	if (fault)
+		return sevm_exit_gp(vcpu);
+	sevm_vmcb_set_rax(vcpu, (u32)data);
+	vcpu->regs[SEVM_RDX] = data >> 32;
+	return skip_2(vcpu);
+}
+
+static enum sevm_result wrmsr_done(struct sevm_vcpu *vcpu, bool fault, u64 data)
+{
+	if (fault)
+		return sevm_exit_gp(vcpu);
+	return skip_2(vcpu);
+}
+
+static enum sevm_result msr(struct sevm_vcpu *vcpu)
+{
+	u32 index = vcpu->regs[SEVM_RCX];
+
+	sevm_count(vcpu, msr_exits);
+	if (vcpu->exit.info1)
+		return sevm_msr_guest_write(vcpu, index,
+					    (u32)sevm_vmcb_get_rax(vcpu) |
+					    vcpu->regs[SEVM_RDX] << 32,
+					    wrmsr_done);
+	return sevm_msr_guest_read(vcpu, index, rdmsr_done);
+}
+
+static enum sevm_result xsetbv(struct sevm_vcpu *vcpu)
+{
+	u64 value = (u32)sevm_vmcb_get_rax(vcpu) | vcpu->regs[SEVM_RDX] << 32;
+
+	if (sevm_vmcb_get_cpl(vcpu) || (u32)vcpu->regs[SEVM_RCX] ||
+	    sevm_fpu_set_xcr0(vcpu, value))
+		return sevm_exit_gp(vcpu);
+	return skip_3(vcpu);
+}
+
+/* No hypercall is offered. */
+static enum sevm_result vmmcall(struct sevm_vcpu *vcpu)
+{
+	const struct vmcb_save_area *s = sevm_vmcb_save(vcpu);
+	bool wide = (s->efer & EFER_LMA) && (s->cs.attrib & SVM_SELECTOR_L_MASK);
+	long ret = sevm_vmcb_get_cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
+
+	sevm_vmcb_set_rax(vcpu, wide ? (u64)ret : (u32)ret);
+	return skip_3(vcpu);
+}
+
+static enum sevm_result shut_down(struct sevm_vcpu *vcpu)
+{
+	/* The save area is undefined now; a VMSA stays as it is. */
+	if (!sevm_vmcb_has_vmsa(vcpu))
+		sevm_vcpu_reset(vcpu, true);
+	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return SEVM_TO_USER;
+}
+
+static enum sevm_result page_fault(struct sevm_vcpu *vcpu)
+{
+	sevm_count(vcpu, npf_exits);
+	return sevm_npt_fault(vcpu);
+}
+
+/* A task switch needs an emulator. */
+static enum sevm_result task_switch(struct sevm_vcpu *vcpu)
+{
+	u8 insn[15];
+
+	return sevm_io_assist(vcpu, 0, insn, sevm_walk_fetch(vcpu, insn, sizeof(insn)));
+}
+
+static enum sevm_result backend(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vm->protect->handle_exit(vcpu);
+}
+
+struct exit_row {
+	const char *name;
+	enum sevm_result (*handler)(struct sevm_vcpu *vcpu);
+	bool automatic;
+};
+
+#define PLAIN(code, func)						\
+	[SVM_EXIT_##code] = { #code, func, false }
+#define AUTO(code, func)						\
+	[SVM_EXIT_##code] = { #code, func, true }
+#define EXCEPTION(nr, func, automatic)					\
+	[SVM_EXIT_EXCP_BASE + (nr)] = { "EXCEPTION " #nr, func, automatic }
+#define TRAP(first, last)						\
+	[first ... last] = { "WRITE TRAP", backend, true }
+
+static const struct exit_row rows[] = {
+	[SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR0 + 15] = {
+		"DR", sevm_debug_access, false },
+	EXCEPTION(1, debug_exception, false),
+	EXCEPTION(17, alignment_check, false),
+	EXCEPTION(18, nothing, true),	/* sevm_exit_irqoff(); then the task's work: run.c */
+	AUTO(INTR, interrupt),
+	AUTO(NMI, nothing),
+	AUTO(SMI, nothing),
+	AUTO(INIT, nothing),
+	AUTO(VINTR, nothing),
+	PLAIN(RDPMC, sevm_exit_gp),
+	PLAIN(CPUID, identify),
+	PLAIN(RSM, sevm_exit_ud),
+	PLAIN(IRET, iret),
+	PLAIN(INVD, skip_2),
+	PLAIN(PAUSE, skip_2),
+	AUTO(HLT, hlt),
+	PLAIN(INVLPGA, sevm_exit_ud),
+	PLAIN(IOIO, port),
+	PLAIN(MSR, msr),
+	PLAIN(TASK_SWITCH, task_switch),
+	AUTO(SHUTDOWN, shut_down),
+	PLAIN(VMRUN, sevm_exit_ud),
+	PLAIN(VMMCALL, vmmcall),
+	PLAIN(VMLOAD, sevm_exit_ud),
+	PLAIN(VMSAVE, sevm_exit_ud),
+	PLAIN(STGI, sevm_exit_ud),
+	PLAIN(CLGI, sevm_exit_ud),
+	PLAIN(SKINIT, sevm_exit_ud),
+	PLAIN(WBINVD, skip_2),
+	PLAIN(MONITOR, skip_3),
+	PLAIN(MWAIT, skip_3),
+	PLAIN(XSETBV, xsetbv),
+	PLAIN(RDPRU, sevm_exit_ud),
+	TRAP(SVM_EXIT_EFER_WRITE_TRAP, SVM_EXIT_CR0_WRITE_TRAP + 15),
+	AUTO(NPF, page_fault),
+	AUTO(VMGEXIT, backend),
+};
+
+const char *sevm_exit_name(u64 code)
+{
+	return code < ARRAY_SIZE(rows) && rows[code].name ? rows[code].name : "?";
+}
+
+static enum sevm_result refused(struct sevm_vcpu *vcpu)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 60 * HZ, 1);
+
+	if (__ratelimit(&limit))
+		sevm_vmcb_dump(vcpu);
+	sevm_vmcb_forget_cached(vcpu);
+	return sevm_io_fail_entry(vcpu);
+}
+
+enum sevm_result sevm_exit_other(struct sevm_vcpu *vcpu)
+{
+	u64 code = vcpu->exit.code;
+	const struct exit_row *row;
+
+	if (sevm_exit_is_refusal(code))
+		return refused(vcpu);
+
+	row = code < ARRAY_SIZE(rows) ? &rows[code] : NULL;
+	if (sevm_vmcb_has_vmsa(vcpu) && !(row && row->automatic))
+		return backend(vcpu);
+	if (!row || !row->handler)
+		return sevm_io_unexpected(vcpu);
+	return row->handler(vcpu);
+}
+
+/* As from user space: whoever runs a guest may be killed for it. */
+void sevm_exit_machine_check(void)
+{
+	struct pt_regs regs = {
+		.cs = 3,
+		.flags = X86_EFLAGS_IF,
+	};
+
+	do_machine_check(&regs);
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * msr.c - who reads and writes MSRs: the guest, userspace, nobody.
+ *
+ * RDMSR and WRMSR by the guest, through userspace if it wants to be asked; the
+ * MSR ioctls; the permission maps, which let the hardware answer alone. What an
+ * MSR means is in msr_table.c.
+ */
+#include <linux/kvm_para.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <asm/mce.h>
+#include <asm/msr-index.h>
+
+#include "svm/cpu/clock.h"
+#include "io.h"
+#include "msr.h"
+#include "svm/cpu/msr_filter.h"
+#include "msr_internal.h"
+
+#define MAX_ENTRIES	256	/* KVM's MAX_IO_MSRS: one less may come at once */
+#define PAT_RESET	0x0007040600070406ULL
+
+/*
+ * What a protected guest keeps for itself is not ours to say or to set:
+ * 0 to go on, 1 to do nothing, or -EINVAL.
+ */
+static int check_protected(struct sevm_vcpu *vcpu, u32 index, bool host)
+{
+	enum sevm_access access;
+
+	if (!sevm_msr_is_passed(index))
+		return 0;
+	access = vcpu->vm->protect->state_access(vcpu);
+	if (access == SEVM_ACCESS_OPEN)
+		return 0;
+	return host && access == SEVM_ACCESS_IGNORED ? 1 : -EINVAL;
+}
+
+int sevm_msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
+{
+	int ret;
+
+	*data = 0;
+	ret = check_protected(vcpu, index, host);
+	if (ret)
+		return ret < 0 ? ret : 0;
+	ret = sevm_msr_table_get(vcpu, index, data, host);
+	if (ret == -ENOENT && host && vcpu->vm->protect->msr_get(vcpu, index, data))
+		ret = 0;
+	return ret;
+}
+
+int sevm_msr_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host)
+{
+	int ret = check_protected(vcpu, index, host);
+
+	if (ret)
+		return ret < 0 ? ret : 0;
+	return sevm_msr_table_set(vcpu, index, data, host);
+}
+
+/* The guest */
+
+static enum sevm_result finish(struct sevm_vcpu *vcpu, bool read)
+{
+	struct kvm_run *run = vcpu->run;
+	bool fault = READ_ONCE(run->msr.error);
+	u64 data = READ_ONCE(run->msr.data);
+
+	return vcpu->msrs->done(vcpu, fault, fault || !read ? 0 : data);
+}
+
+static enum sevm_result finish_read(struct sevm_vcpu *vcpu)
+{
+	return finish(vcpu, true);
+}
+
+static enum sevm_result finish_write(struct sevm_vcpu *vcpu)
+{
+	return finish(vcpu, false);
+}
+
+/* An access that failed: #GP, or ask userspace if it wants this kind. */
+static enum sevm_result failed(struct sevm_vcpu *vcpu, bool read, int error,
+			       u32 index, u64 data,
+			       enum sevm_result (*done)(struct sevm_vcpu *vcpu,
+							bool fault, u64 data))
+{
+	u32 reason = error == -ENOENT ? KVM_MSR_EXIT_REASON_UNKNOWN :
+		     error == -EACCES ? KVM_MSR_EXIT_REASON_FILTER :
+					KVM_MSR_EXIT_REASON_INVAL;
+	struct kvm_run *run = vcpu->run;
+
+	if (!(vcpu->vm->user_msr_mask & reason))
+		return done(vcpu, true, 0);
+
+	run->exit_reason = read ? KVM_EXIT_X86_RDMSR : KVM_EXIT_X86_WRMSR;
+	run->msr.error = 0;
+	memset(run->msr.pad, 0, sizeof(run->msr.pad));
+	run->msr.reason = reason;
+	run->msr.index = index;
+	run->msr.data = data;
+	vcpu->msrs->done = done;
+	return sevm_io_exit(vcpu, read ? finish_read : finish_write);
+}
+
+enum sevm_result sevm_msr_guest_read(struct sevm_vcpu *vcpu, u32 index,
+				     enum sevm_result (*done)(struct sevm_vcpu *vcpu,
+							      bool fault, u64 data))
+{
+	u64 data;
+	int ret;
+
+	ret = sevm_msr_filter_allows(vcpu->vm, index, false) ?
+		sevm_msr_get(vcpu, index, &data, false) : -EACCES;
+	return ret ? failed(vcpu, true, ret, index, 0, done) : done(vcpu, false, data);
+}
+
+enum sevm_result sevm_msr_guest_write(struct sevm_vcpu *vcpu, u32 index, u64 data,
+				      enum sevm_result (*done)(struct sevm_vcpu *vcpu,
+							       bool fault, u64 data))
+{
+	int ret = sevm_msr_filter_allows(vcpu->vm, index, true) ?
+		sevm_msr_set(vcpu, index, data, false) : -EACCES;
+
+	return ret ? failed(vcpu, false, ret, index, data, done) : done(vcpu, false, 0);
+}
+
+/* Userspace: the lists */
+
+/* What a VMM saves and restores. */
+static const u32 saved[] = {
+	MSR_IA32_TSC, MSR_IA32_TSC_ADJUST, MSR_TSC_AUX, MSR_IA32_TSC_DEADLINE,
+	MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE,
+	MSR_IA32_CR_PAT, MSR_IA32_SPEC_CTRL, MSR_IA32_XSS,
+	MSR_IA32_MISC_ENABLE, MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL,
+	MSR_IA32_UCODE_REV, MSR_AMD64_DE_CFG, MSR_K7_HWCR,
+	MSR_AMD64_OSVW_ID_LENGTH, MSR_AMD64_OSVW_STATUS,
+	MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME,
+	MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW,
+	MTRR_INDEX_TYPE, MTRR_INDEX_64K, MTRR_INDEX_16K(0), MTRR_INDEX_16K(1),
+	MTRR_INDEX_4K(0), MTRR_INDEX_4K(1), MTRR_INDEX_4K(2), MTRR_INDEX_4K(3),
+	MTRR_INDEX_4K(4), MTRR_INDEX_4K(5), MTRR_INDEX_4K(6), MTRR_INDEX_4K(7),
+	MTRR_INDEX_VARIABLE(0), MTRR_INDEX_VARIABLE(1), MTRR_INDEX_VARIABLE(2),
+	MTRR_INDEX_VARIABLE(3), MTRR_INDEX_VARIABLE(4), MTRR_INDEX_VARIABLE(5),
+	MTRR_INDEX_VARIABLE(6), MTRR_INDEX_VARIABLE(7), MTRR_INDEX_VARIABLE(8),
+	MTRR_INDEX_VARIABLE(9), MTRR_INDEX_VARIABLE(10), MTRR_INDEX_VARIABLE(11),
+	MTRR_INDEX_VARIABLE(12), MTRR_INDEX_VARIABLE(13), MTRR_INDEX_VARIABLE(14),
+	MTRR_INDEX_VARIABLE(15),
+};
+
+/* What a VMM may ask the device about, before there is a vCPU. */
+static const u32 features[] = { MSR_AMD64_DE_CFG, MSR_IA32_UCODE_REV };
+
+static int copy_list(struct kvm_msr_list __user *arg, const u32 *list, u32 n)
+{
+	struct kvm_msr_list head;
+	u32 room;
+
+	if (copy_from_user(&head, arg, sizeof(head)))
+		return -EFAULT;
+	room = head.nmsrs;
+	head.nmsrs = n;
+	if (copy_to_user(arg, &head, sizeof(head)))
+		return -EFAULT;
+	if (room < n)
+		return -E2BIG;
+	return copy_to_user(arg->indices, list, n * sizeof(*list)) ? -EFAULT : 0;
+}
+
+int sevm_msr_get_index_list(struct kvm_msr_list __user *arg)
+{
+	return copy_list(arg, saved, ARRAY_SIZE(saved));
+}
+
+int sevm_msr_get_feature_list(struct kvm_msr_list __user *arg)
+{
+	return copy_list(arg, features, ARRAY_SIZE(features));
+}
+
+/* Userspace: the values */
+
+static int get_feature(struct sevm_vcpu *vcpu, u32 index, u64 *data)
+{
+	return sevm_msr_feature(index, data);
+}
+
+static int get_one(struct sevm_vcpu *vcpu, u32 index, u64 *data)
+{
+	return sevm_msr_get(vcpu, index, data, true);
+}
+
+static int set_one(struct sevm_vcpu *vcpu, u32 index, u64 *data)
+{
+	return sevm_msr_set(vcpu, index, *data, true);
+}
+
+/* The number of entries done; the first that fails ends it. */
+static int each(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg,
+		int (*one)(struct sevm_vcpu *vcpu, u32 index, u64 *data), bool back)
+{
+	struct kvm_msr_entry *entries;
+	struct kvm_msrs head;
+	size_t size;
+	u32 i;
+	int ret;
+
+	if (copy_from_user(&head, arg, sizeof(head)))
+		return -EFAULT;
+	if (head.nmsrs >= MAX_ENTRIES)
+		return -E2BIG;
+	size = head.nmsrs * sizeof(*entries);
+	entries = memdup_user(arg->entries, size);
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+
+	for (i = 0; i < head.nmsrs; i++) {
+		if (one(vcpu, entries[i].index, &entries[i].data))
+			break;
+	}
+	ret = i;
+	if (back && copy_to_user(arg->entries, entries, size))
+		ret = -EFAULT;
+	kfree(entries);
+	return ret;
+}
+
+int sevm_msr_get_features(struct kvm_msrs __user *arg)
+{
+	return each(NULL, arg, get_feature, true);
+}
+
+int sevm_msr_ioctl_get(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg)
+{
+	return each(vcpu, arg, get_one, true);
+}
+
+int sevm_msr_ioctl_set(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg)
+{
+	return each(vcpu, arg, set_one, false);
+}
+
+/* Nobody: the permission maps. Two bits an MSR, set: intercept. */
+
+#define MAP_ORDER	1
+
+static const struct {
+	u32 index;
+	bool plain;
+	unsigned int feature;	/* only on a host with it; 0: on any */
+} passed[] = {
+	{ MSR_STAR, true }, { MSR_LSTAR, true }, { MSR_CSTAR, true },
+	{ MSR_SYSCALL_MASK, true }, { MSR_FS_BASE, true }, { MSR_GS_BASE, true },
+	{ MSR_KERNEL_GS_BASE, true }, { MSR_IA32_SYSENTER_CS, true },
+	{ MSR_IA32_SYSENTER_ESP, true }, { MSR_IA32_SYSENTER_EIP, true },
+	/* In the VMSA, where we can neither read nor write them: */
+	{ MSR_EFER }, { MSR_IA32_CR_PAT }, { MSR_AMD64_SEV_ES_GHCB },
+	{ MSR_IA32_XSS, false, X86_FEATURE_XSAVES },
+	{ MSR_TSC_AUX, false, X86_FEATURE_V_TSC_AUX },
+	{ MSR_IA32_SPEC_CTRL, false, X86_FEATURE_V_SPEC_CTRL },
+	{ MSR_IA32_DEBUGCTLMSR },
+	{ MSR_IA32_LASTBRANCHFROMIP }, { MSR_IA32_LASTBRANCHTOIP },
+	{ MSR_IA32_LASTINTFROMIP }, { MSR_IA32_LASTINTTOIP },
+};
+
+static u8 *map_plain, *map_protected;
+
+static bool is_here(unsigned int feature)
+{
+	return !feature || boot_cpu_has(feature);
+}
+
+/* The byte of a map with an MSR's two bits; NULL: an MSR that no map knows. */
+static u8 *bits_of(u8 *map, u32 index)
+{
+	static const u32 bases[] = { 0, 0xc0000000, 0xc0010000 };
+	unsigned int i;
+
+#pragma GCC unroll 3
+	for (i = 0; i < ARRAY_SIZE(bases); i++) {
+		u32 n = index - bases[i];
+
+		if (n < 0x2000)
+			return &map[i * 0x800 + array_index_nospec(n, 0x2000) / 4];
+	}
+	return NULL;
+}
+
+/* For each access that exits: one look into the map, not a search. */
+bool sevm_msr_is_passed(u32 index)
+{
+	const u8 *bits = bits_of(map_protected, index);
+
+	return bits && !(*bits & 3 << index % 4 * 2);
+}
+
+u32 sevm_msr_passed(unsigned int i)
+{
+	return i < ARRAY_SIZE(passed) ? passed[i].index : 0;
+}
+
+static void pass(u8 *map, u32 index)
+{
+	u8 *bits = bits_of(map, index);
+
+	if (bits)
+		*bits &= ~(3 << index % 4 * 2);
+}
+
+static u8 *new_map(bool protected)
+{
+	u8 *map = (u8 *)__get_free_pages(GFP_KERNEL, MAP_ORDER);
+	unsigned int i;
+
+	if (!map)
+		return NULL;
+	memset(map, 0xff, PAGE_SIZE << MAP_ORDER);
+	for (i = 0; i < ARRAY_SIZE(passed); i++) {
+		if ((protected || passed[i].plain) && is_here(passed[i].feature))
+			pass(map, passed[i].index);
+	}
+	return map;
+}
+
+int __init sevm_msr_setup(void)
+{
+	map_plain = new_map(false);
+	map_protected = new_map(true);
+	if (map_plain && map_protected)
+		return 0;
+	sevm_msr_teardown();
+	return -ENOMEM;
+}
+
+void sevm_msr_teardown(void)
+{
+	free_pages((unsigned long)map_plain, MAP_ORDER);
+	free_pages((unsigned long)map_protected, MAP_ORDER);
+	map_plain = NULL;
+	map_protected = NULL;
+}
+
+u64 sevm_msr_map_plain(void)
+{
+	return __pa(map_plain);
+}
+
+u64 sevm_msr_map_protected(void)
+{
+	return __pa(map_protected);
+}
+
+/* Life */
+
+int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap)
+{
+	struct sevm_msrs *msrs = vcpu->msrs;
+	u32 banks = cap & 0xff, i;
+
+	if (!banks || banks > SEVM_MCE_BANKS || cap & ~(SEVM_MCE_CAP | 0xff | 0xff0000))
+		return -EINVAL;
+	msrs->mcg_cap = cap;
+	if (cap & MCG_CTL_P)
+		msrs->mcg_ctl = ~0ULL;
+	for (i = 0; i < banks; i++)
+		msrs->mce[i * 4] = ~0ULL;
+	return 0;
+}
+
+int sevm_msr_init(struct sevm_vcpu *vcpu)
+{
+	struct sevm_msrs *msrs = kzalloc(sizeof(*msrs), GFP_KERNEL_ACCOUNT);
+
+	if (!msrs)
+		return -ENOMEM;
+	vcpu->msrs = msrs;
+	msrs->mcg_cap = SEVM_MCE_BANKS;
+	msrs->osvw_length = 3;
+	sevm_msr_feature(MSR_AMD64_DE_CFG, &msrs->de_cfg);
+	sevm_msr_feature(MSR_IA32_UCODE_REV, &msrs->ucode_rev);
+	/* A new vCPU's TSC starts at 0, or with those of the others. */
+	sevm_clock_set_tsc(vcpu, 0, true);
+	return 0;
+}
+
+void sevm_msr_free(struct sevm_vcpu *vcpu)
+{
+	kfree(vcpu->msrs);
+	vcpu->msrs = NULL;
+}
+
+/* What is in the VMCB is vmcb.c's to reset. INIT leaves all of ours alone. */
+void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init)
+{
+	if (init)
+		return;
+	vcpu->pat = PAT_RESET;
+	vcpu->xss = 0;
+	vcpu->spec_ctrl = 0;
+	vcpu->msrs->misc_enable = MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL |
+				  MSR_IA32_MISC_ENABLE_BTS_UNAVAIL;
+}

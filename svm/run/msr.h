@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * msr.h - the MSR policy table.
+ */
+#ifndef SEVM_SVM_MSR_H
+#define SEVM_SVM_MSR_H
+
+#include "svm/sevm.h"
+
+int sevm_msr_init(struct sevm_vcpu *vcpu);
+void sevm_msr_free(struct sevm_vcpu *vcpu);
+void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init);
+
+/* KVM_X86_SETUP_MCE: 0 or -EINVAL. SEVM_MCE_CAP: KVM_X86_GET_MCE_CAP_SUPPORTED */
+#define SEVM_MCE_BANKS		32
+#define SEVM_MCE_CAP	(BIT_ULL(8) | BIT_ULL(24))	/* MCG_CTL_P, MCG_SER_P */
+int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap);
+
+/* 0, or -ENOENT: unknown, or -EINVAL: bad value. host: from an ioctl, not RDMSR/WRMSR. */
+int sevm_msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host);
+int sevm_msr_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host);
+
+/*
+ * RDMSR and WRMSR by the guest, plain or through the GHCB. *fault: answer with
+ * #GP. May go to userspace (KVM_CAP_X86_USER_SPACE_MSR), then done() runs
+ * after it, with *fault and, for a read, *data settled.
+ */
+enum sevm_result sevm_msr_guest_read(struct sevm_vcpu *vcpu, u32 index,
+				     enum sevm_result (*done)(struct sevm_vcpu *vcpu,
+							      bool fault, u64 data));
+enum sevm_result sevm_msr_guest_write(struct sevm_vcpu *vcpu, u32 index, u64 data,
+				      enum sevm_result (*done)(struct sevm_vcpu *vcpu,
+							       bool fault, u64 data));
+
+/* ioctls */
+int sevm_msr_get_index_list(struct kvm_msr_list __user *arg);
+int sevm_msr_get_feature_list(struct kvm_msr_list __user *arg);
+int sevm_msr_get_features(struct kvm_msrs __user *arg);		/* device KVM_GET_MSRS */
+int sevm_msr_ioctl_get(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg);
+int sevm_msr_ioctl_set(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg);
+
+/* The MSR permission map shared by all guests of a kind: physical addresses. */
+int sevm_msr_setup(void);
+void sevm_msr_teardown(void);
+u64 sevm_msr_map_plain(void);
+u64 sevm_msr_map_protected(void);
+
+#endif /* SEVM_SVM_MSR_H */

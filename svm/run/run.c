@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * run.c - KVM_RUN, and how others reach a vCPU that is in it.
+ *
+ * The loop: finish what userspace was asked; then, until something needs
+ * userspace: stop for a signal, serve requests, take INIT and SIPI, sleep if
+ * there is nothing to run, enter the guest, handle its exit.
+ *
+ * Reaching it: whoever changes something a vCPU must see does so first and
+ * then kicks. The vCPU says IN_GUEST first and then looks. With a full barrier
+ * on both sides one of them sees the other: either the vCPU does not enter, or
+ * the kick's IPI ends the guest at once.
+ */
+
+#include <linux/kvm_types.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/smp.h>
+#include <linux/task_work.h>
+#include <linux/vtime.h>
+#include <asm/debugreg.h>
+#include <asm/fpu/api.h>
+#include <asm/nospec-branch.h>
+
+#include "svm/irq/apic.h"
+#include "svm/cpu/tlb.h"
+#include "svm/cpu/clock.h"
+#include "svm/cpu/debug.h"
+#include "svm/cpu/entry.h"
+#include "svm/irq/event.h"
+#include "exit.h"
+#include "svm/cpu/fpu.h"
+#include "svm/cpu/host.h"
+#include "io.h"
+#include "power.h"
+#include "svm/vcpu.h"
+#include "svm/cpu/vmcb.h"
+
+#define CREATE_TRACE_POINTS
+#include "svm/trace.h"
+
+/* Whose branch predictions this CPU holds; compared, never followed. */
+static DEFINE_PER_CPU(const struct sevm_vcpu *, last_vcpu);
+
+void sevm_vcpu_kick(struct sevm_vcpu *vcpu)
+{
+	int cpu;
+
+	wake_up(&vcpu->wait);
+
+	/* Whatever the caller changed, before the mode is read. */
+	smp_mb();
+	if (READ_ONCE(vcpu->mode) != SEVM_IN_GUEST)
+		return;
+	cpu = get_cpu();
+	if (cmpxchg(&vcpu->mode, SEVM_IN_GUEST, SEVM_EXITING) == SEVM_IN_GUEST &&
+	    READ_ONCE(vcpu->kick_cpu) != cpu)
+		sevm_send_kick(READ_ONCE(vcpu->kick_cpu));
+	put_cpu();
+}
+
+void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request)
+{
+	set_bit(request, &vcpu->requests);
+	sevm_vcpu_kick(vcpu);
+}
+
+void sevm_vcpu_flush_tlb(struct sevm_vcpu *vcpu)
+{
+	set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
+}
+
+void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu)
+{
+	atomic_inc(&vcpu->nmi_queued);
+	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
+}
+
+static void acknowledge(void *unused)
+{
+}
+
+/* An IPI that is waited for is taken outside the guest. */
+void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu)
+{
+	/* What was changed before the mode: the vCPU does it the other way round. */
+	smp_mb();
+	if (READ_ONCE(vcpu->mode) != SEVM_OUTSIDE)
+		smp_call_function_single(READ_ONCE(vcpu->kick_cpu), acknowledge, NULL, 1);
+}
+
+/* Every vCPU enters next with a flush, and those inside have left when this returns. */
+void sevm_vm_flush_tlbs(struct sevm_vm *vm)
+{
+	struct sevm_vcpu *vcpu;
+	unsigned long i;
+
+	sevm_for_each_vcpu(i, vcpu, vm)
+		set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
+	sevm_for_each_vcpu(i, vcpu, vm)
+		sevm_vcpu_wait_outside(vcpu);
+}
+
+/* Requests that stop an entry; a flush is part of it. */
+static bool has_requests(struct sevm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->requests) & ~BIT(SEVM_REQ_TLB_FLUSH);
+}
+
+static bool take_request(struct sevm_vcpu *vcpu, enum sevm_request request)
+{
+	if (!test_bit(request, &vcpu->requests))
+		return false;
+	clear_bit(request, &vcpu->requests);
+	/* What was changed before the request, after its bit. */
+	smp_mb__after_atomic();
+	return true;
+}
+
+/* signal_pending(), in one look */
+static bool has_signal(void)
+{
+	return read_thread_flags() & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
+}
+
+/*
+ * Work that waits for the way to userspace: of the scheduler every 100 ms
+ * (6.12), of a machine check before the guest may touch that page again. To do
+ * it here needs an export that is KVM's, and a VMM that was sent no signal does
+ * not expect -EINTR. So KVM_RUN is left and starts anew, unseen: -ERESTARTNOHAND
+ * becomes -EINTR only if a signal's handler runs on the way.
+ *
+ * The flag alone says less: each switch of a thread with rseq sets it, for what
+ * can wait. Under strace that is each KVM_RUN.
+ */
+static bool has_work(void)
+{
+	return test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current);
+}
+
+static noinline int why_task_calls(void)
+{
+	if (has_signal())
+		return -EINTR;
+	return has_work() ? -ERESTARTNOHAND : 0;
+}
+
+/* 0, or what KVM_RUN ends with. In one look: it is asked twice in each round. */
+static inline int task_calls(void)
+{
+	if (likely(!(read_thread_flags() &
+		     (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME))))
+		return 0;
+	return why_task_calls();
+}
+
+static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (take_request(vcpu, SEVM_REQ_KILL) || READ_ONCE(vcpu->vm->dead))
+		return SEVM_KILL;
+	take_request(vcpu, SEVM_REQ_EVENT);
+	if (take_request(vcpu, SEVM_REQ_CLOCK))
+		sevm_clock_update(vcpu);
+	if (take_request(vcpu, SEVM_REQ_IOAPIC_EOI)) {
+		run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		run->eoi.vector = vcpu->ioapic_eoi;
+		return SEVM_TO_USER;
+	}
+	return SEVM_RESUME;
+}
+
+static bool can_run(struct sevm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !sevm_power_stopped(vcpu);
+}
+
+/* Is there a reason to leave sleep()? A held vCPU has but INIT and SIPI. */
+static bool wakes(struct sevm_vcpu *vcpu)
+{
+	if (has_requests(vcpu) || sevm_apic_has_init_sipi(vcpu))
+		return true;
+	return vcpu->mp_state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu);
+}
+
+static void sleep(struct sevm_vcpu *vcpu)
+{
+	/* A signal is seen at the top of the loop. */
+	wait_event_interruptible(vcpu->wait, wakes(vcpu));
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu))
+		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+}
+
+/* Interrupts off, IN_GUEST: is there a reason not to enter after all? */
+static bool must_not_enter(struct sevm_vcpu *vcpu)
+{
+	return has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
+	       need_resched() || task_calls() || sevm_apic_has_init_sipi(vcpu);
+}
+
+/*
+ * Branch predictions of one guest must not steer another: a barrier when
+ * another vCPU's guest ran last here, unless every exit has one already.
+ */
+static void switch_predictions(struct sevm_vcpu *vcpu)
+{
+	if (__this_cpu_read(last_vcpu) == vcpu)
+		return;
+	__this_cpu_write(last_vcpu, vcpu);
+	if (!boot_cpu_has(X86_FEATURE_IBPB_ON_VMEXIT))
+		indirect_branch_prediction_barrier();
+}
+
+void sevm_vcpu_forget(struct sevm_vcpu *vcpu)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu(last_vcpu, cpu), vcpu, NULL);
+}
+
+static void fill_door(struct sevm_vcpu *vcpu, struct sevm_door *door)
+{
+	door->vmcb_pa = vcpu->vmcb_pa;
+	door->host_pa = this_cpu_read(sevm_host_cpu.save_pa);
+	door->regs = vcpu->regs;
+	door->guest_spec_ctrl = 0;
+	door->host_spec_ctrl = 0;
+	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && !sevm_host_caps.v_spec_ctrl) {
+		door->guest_spec_ctrl = vcpu->spec_ctrl;
+		door->host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
+	}
+}
+
+/* Interrupts off, from the last look to the copy of the exit. */
+static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
+{
+	const struct sevm_protect_ops *protect = vcpu->vm->protect;
+	u64 host_aux = this_cpu_read(sevm_host_cpu.tsc_aux);
+	bool swap_aux = boot_cpu_has(X86_FEATURE_RDTSCP) && vcpu->tsc_aux != host_aux;
+	struct sevm_door door;
+
+	sevm_event_enter(vcpu);
+	sevm_asid_prepare(vcpu, cpu);
+	sevm_vmcb_enter(vcpu, cpu);
+	vcpu->cpu = cpu;
+	switch_predictions(vcpu);
+	fill_door(vcpu, &door);
+	trace_sevm_entry(vcpu);
+
+	vtime_account_guest_enter();
+	/* A guest is a quiescent state: after each tick, and all others, it says so. */
+	if (vcpu->exit.code == SVM_EXIT_INTR)
+		sevm_rcu_note_guest();
+	if (swap_aux)
+		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
+	sevm_debug_enter(vcpu);
+	protect->enter(vcpu, cpu);
+
+	if (sevm_vmcb_has_vmsa(vcpu)) {
+		sevm_enter_es(&door);
+	} else {
+		sevm_fpu_enter(vcpu);
+		sevm_enter_plain(&door);
+		sevm_fpu_leave(vcpu);
+	}
+
+	sevm_debug_leave(vcpu);
+	if (swap_aux)
+		wrmsrl(MSR_TSC_AUX, host_aux);
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+
+	sevm_vmcb_leave(vcpu);
+	sevm_event_leave(vcpu);
+	sevm_exit_irqoff(vcpu);
+	/*
+	 * VMRUN obeys TLB_CONTROL after it has found nothing wrong. Refused, it has
+	 * flushed nothing, and the next entry here has to, whoever's it is.
+	 */
+	if (unlikely(sevm_exit_is_refusal(vcpu->exit.code)))
+		sevm_asid_forget_cpu(cpu);
+}
+
+static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
+{
+	enum sevm_result result = vcpu->vm->protect->prepare_entry(vcpu);
+	bool on;
+	int cpu;
+
+	if (result != SEVM_RESUME)
+		return result;
+
+	/* Saves the task's registers; no preemption until the end. */
+	kernel_fpu_begin();
+	local_irq_disable();
+	cpu = smp_processor_id();
+	WRITE_ONCE(vcpu->kick_cpu, cpu);
+	/* IN_GUEST first, then look: see the top. */
+	smp_store_mb(vcpu->mode, SEVM_IN_GUEST);
+
+	on = this_cpu_read(sevm_host_cpu.on);
+	if (must_not_enter(vcpu) || !on) {
+		WRITE_ONCE(vcpu->mode, SEVM_OUTSIDE);
+		local_irq_enable();
+		kernel_fpu_end();
+		if (!on && sevm_host_wait() && !has_signal())
+			return sevm_vm_kill(vcpu->vm, "SVM was turned off on this host");
+		return SEVM_RESUME;
+	}
+
+	switch_worlds(vcpu, cpu);
+	/* Who sees OUTSIDE sees all that the guest did. */
+	smp_store_release(&vcpu->mode, SEVM_OUTSIDE);
+
+	/*
+	 * The interrupt that ended the guest is taken here, on the guest's time;
+	 * not right after STI, so something has to stand between.
+	 */
+	local_irq_enable();
+	sevm_count(vcpu, exits);
+	local_irq_disable();
+	vtime_account_guest_exit();
+	local_irq_enable();
+	kernel_fpu_end();
+
+	trace_sevm_exit(vcpu);
+	return sevm_exit_handle(vcpu);
+}
+
+/*
+ * Until userspace is needed. SEVM_TO_USER with *err 0: kvm_run says why; else
+ * *err is what KVM_RUN returns.
+ */
+static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
+{
+	struct kvm_run *run = vcpu->run;
+	enum sevm_result result;
+	int r;
+
+	for (;;) {
+		r = task_calls();
+		if (r) {
+			run->exit_reason = KVM_EXIT_INTR;
+			if (r == -EINTR)
+				sevm_count(vcpu, signal_exits);
+			*err = r;
+			return SEVM_TO_USER;
+		}
+
+		if (has_requests(vcpu) || READ_ONCE(vcpu->vm->dead)) {
+			result = serve_requests(vcpu);
+			if (result != SEVM_RESUME)
+				return result;
+		}
+		if (vcpu->triple_fault) {
+			vcpu->triple_fault = false;
+			run->exit_reason = KVM_EXIT_SHUTDOWN;
+			return SEVM_TO_USER;
+		}
+
+		if (sevm_apic_accept_init_sipi(vcpu))
+			continue;
+		sevm_power_accept(vcpu);
+
+		if (!can_run(vcpu)) {
+			sleep(vcpu);
+			continue;
+		}
+
+		result = enter_guest(vcpu);
+		if (result != SEVM_RESUME)
+			return result;
+
+		if (sevm_event_user_window(vcpu)) {
+			run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			return SEVM_TO_USER;
+		}
+		cond_resched();
+	}
+}
+
+/*
+ * A vCPU that has never been started. KVM_RUN waits for INIT and SIPI, takes
+ * one of them, and returns -EAGAIN: userspace calls again, and may look at
+ * mp_state before.
+ */
+static int wait_for_init(struct sevm_vcpu *vcpu)
+{
+	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
+		return -EINTR;
+	/* Other requests can wait: they do not start it. */
+	wait_event_interruptible(vcpu->wait, sevm_apic_has_init_sipi(vcpu) ||
+				 READ_ONCE(vcpu->vm->dead));
+	if (READ_ONCE(vcpu->vm->dead))
+		return sevm_io_killed(vcpu);
+	sevm_apic_accept_init_sipi(vcpu);
+	if (!has_signal())
+		return -EAGAIN;
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	sevm_count(vcpu, signal_exits);
+	return -EINTR;
+}
+
+static int run(struct sevm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	enum sevm_result result;
+	int err = 0;
+
+	run->flags = 0;
+	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)
+		return wait_for_init(vcpu);
+
+	/* KVM_CAP_SYNC_REGS is not offered. */
+	if (READ_ONCE(run->kvm_valid_regs) || READ_ONCE(run->kvm_dirty_regs))
+		return -EINVAL;
+	if (!vcpu->apic) {
+		u64 cr8 = READ_ONCE(run->cr8);
+
+		if (cr8 & ~0xfULL)
+			return -EINVAL;
+		sevm_vmcb_set_cr8(vcpu, cr8);
+	}
+
+	result = sevm_io_complete(vcpu);
+	if (result == SEVM_RESUME && READ_ONCE(run->immediate_exit__unsafe))
+		return -EINTR;
+	if (result == SEVM_RESUME) {
+		err = vcpu->vm->protect->pre_run(vcpu);
+		if (err)
+			return err;
+		run->exit_reason = KVM_EXIT_UNKNOWN;
+		result = loop(vcpu, &err);
+	}
+	sevm_count(vcpu, user_exits);
+	if (result == SEVM_KILL)
+		return sevm_io_killed(vcpu);
+	if (!err)
+		swap(vcpu->run_errno, err);
+	return err;
+}
+
+/* What kvm_run shows of the vCPU after every KVM_RUN. */
+static void show_state(struct sevm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->if_flag = vcpu->vm->protect->interrupts_enabled(vcpu);
+	run->cr8 = vcpu->apic ? sevm_apic_get_cr8(vcpu) : vcpu->cr8;
+	run->apic_base = vcpu->apic_base;
+	run->ready_for_interrupt_injection = sevm_event_user_ready(vcpu);
+}
+
+static void mask_signals(struct sevm_vcpu *vcpu)
+{
+	/* Between here and unmask, a signal handler cannot see the real mask. */
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
+}
+
+static void unmask_signals(struct sevm_vcpu *vcpu)
+{
+	if (!vcpu->sigset_active)
+		return;
+	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigemptyset(&current->real_blocked);
+}
+
+int sevm_vcpu_run(struct sevm_vcpu *vcpu)
+{
+	int ret;
+
+	mask_signals(vcpu);
+	ret = run(vcpu);
+	sevm_debug_rest(vcpu);
+	show_state(vcpu);
+	unmask_signals(vcpu);
+	/* Userspace must not see it: that takes the path of signals. */
+	if (ret == -ERESTARTNOHAND)
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return ret;
+}
