@@ -50,7 +50,7 @@ enum sevm_access {
  * @name: "plain", "sev-es"
  * @vm_init: the VM was created, no vCPU exists. 0 or -errno.
  * @enable_ap_page: KVM_ENABLE_CAP of SEVM_CAP_AP_PAGE, vm->lock held: @args as
- *	userspace gave them. Sets vm->stopped_aps. 0 or -errno.
+ *	userspace gave them. Sets vm->aps_start_stopped. 0 or -errno.
  * @vm_destroy: the last vCPU is gone, guest memory is still pinned: give back
  *	the firmware handle and the ASID. Must cope with a half-made VM.
  * @vcpu_init: the vCPU was created, its VMCB is in reset state. 0 or -errno.
@@ -77,12 +77,11 @@ enum sevm_access {
  *
  * @state_access: may the state ioctls see the registers? vcpu->mutex held.
  * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
- * @sipi: the vCPU, waiting for SIPI, got one: make it start at what @vector
- *	means to this kind of guest; or another vCPU ended the wait (svm/run/power.c).
- *	The mp_state that it goes on with.
- * @hold_kind: SEVM_AP_HOLD_* of the vCPU, for userspace. SEVM_AP_HOLD_UNKNOWN:
- *	this kind of guest has no such thing.
- * @set_hold_kind: restore it; 0 or -EINVAL.
+ * @reset_hold: do such guests ask for AP reset hold?
+ * @start_ap: a vCPU that waited for its first SIPI got one, or one that can be made
+ *	to start over got another: make it start at what @vector means to this kind
+ *	of guest. Called by svm/run/mp_state.c, as is the next.
+ * @complete_hold: answer the request to be held, of kind SEVM_AP_HOLD_*: by SIPI.
  * @msr_get: read an MSR only the backend knows; false: unknown.
  *
  * ioctls.
@@ -111,16 +110,15 @@ struct sevm_protect_ops {
 
 	enum sevm_access (*state_access)(struct sevm_vcpu *vcpu);
 	bool (*interrupts_enabled)(struct sevm_vcpu *vcpu);
-	u32 (*sipi)(struct sevm_vcpu *vcpu, u8 vector);
-	u32 (*hold_kind)(struct sevm_vcpu *vcpu);
-	int (*set_hold_kind)(struct sevm_vcpu *vcpu, u32 kind);
+	bool reset_hold;
+	void (*start_ap)(struct sevm_vcpu *vcpu, u8 vector);
+	void (*complete_hold)(struct sevm_vcpu *vcpu, u32 kind);
 	bool (*msr_get)(struct sevm_vcpu *vcpu, u32 index, u64 *data);
 
 	long (*enc_op)(struct sevm_vm *vm, void __user *arg);
 	long (*vm_ioctl)(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);
 };
 
-#define SEVM_AP_HOLD_UNKNOWN	(~0U)
 
 /* The null backend (svm/run/plain.c) and the SEV-ES backend (sev/es.c). */
 extern const struct sevm_protect_ops sevm_plain_ops;

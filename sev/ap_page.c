@@ -5,18 +5,18 @@
  * The page is the guest's: it is private, and never looked at here. What is
  * here: turning it on, the state in which APs are created and measured, and the
  * hypercall vcpu_op with Xen's numbers, by which the guest starts and stops
- * vCPUs. How a vCPU is stopped is in svm/run/power.c.
+ * vCPUs. How a vCPU is stopped is in svm/run/mp_state.c.
  */
 #include <asm/processor-flags.h>
 
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "svm/run/io.h"
-#include "svm/run/power.h"
+#include "svm/kick.h"
 #include "svm/trace.h"
-#include "svm/vcpu.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/run/io.h"
+#include "svm/run/mp_state.h"
 
 /* Xen's public/xen.h, public/vcpu.h and public/errno.h */
 #define HC_VCPU_OP	24	/* no hypercall of KVM's */
@@ -45,7 +45,7 @@ int sevm_ap_page_enable(struct sevm_vm *vm, const u64 *args)
 
 	es->ap_page = gpa;
 	es->ap_page_on = true;
-	vm->stopped_aps = true;
+	vm->aps_start_stopped = true;
 	return 0;
 }
 
@@ -98,13 +98,13 @@ enum sevm_result sevm_ap_page_call(struct sevm_vcpu *vcpu, u32 op, u32 id)
 	trace_sevm_ap_op(vcpu, op, id);
 	switch (target ? op : 0) {
 	case VCPUOP_UP:
-		result = sevm_power_start(target) ? 0 : -XEN_EEXIST;
+		result = sevm_mp_state_start(target) ? 0 : -XEN_EEXIST;
 		break;
 	case VCPUOP_DOWN:
-		last = !sevm_power_stop(target);
+		last = !sevm_mp_state_stop(target);
 		break;
 	case VCPUOP_IS_UP:
-		result = sevm_power_is_up(target);
+		result = sevm_mp_state_is_up(target);
 		break;
 	default:
 		result = target ? -XEN_ENOSYS : -XEN_ENOENT;

@@ -18,12 +18,12 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "svm/irq/apic.h"
-#include "svm/cpu/tlb.h"
-#include "svm/cpu/host.h"
+#include "svm/kick.h"
 #include "svm/mem/npt.h"
-#include "svm/vcpu.h"
+#include "svm/cpu/host.h"
+#include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/irq/apic.h"
 
 #define DR7_RESET	0x400
 
@@ -217,8 +217,6 @@ static void vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 		es->dr7 = DR7_RESET;
 	}
 
-	if (init)
-		sevm_ap_init(vcpu);
 	sevm_vmcb_init_es(vcpu);
 	if (es->protected) {
 		sevm_vmcb_protect(vcpu, __pa(es->vmsa));
@@ -270,16 +268,10 @@ static int pre_run(struct sevm_vcpu *vcpu)
 	return 0;
 }
 
-/*
- * Before each entry: whoever runs is not held. That matters when the VMM made
- * the vCPU runnable by KVM_SET_MP_STATE: a later SIPI must not write into a
- * GHCB that has moved on.
- */
 static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
-	es->hold = SEVM_AP_HOLD_NONE;
 	if (es->reply_staged)
 		sevm_ghcb_reply_write(vcpu);
 	return SEVM_RESUME;
@@ -302,7 +294,6 @@ static void enter(struct sevm_vcpu *vcpu, int cpu)
 {
 	struct sev_es_save_area *image = this_cpu_read(sevm_host_cpu.image);
 
-	sevm_es_vcpu(vcpu)->has_run = true;
 	asm volatile("vmsave %%rax" : : "a" (this_cpu_read(sevm_host_cpu.save_pa)) : "memory");
 	image->xcr0 = sevm_host_caps.xcr0;
 	image->xss = sevm_host_caps.xss;
@@ -384,14 +375,9 @@ static bool interrupts_enabled(struct sevm_vcpu *vcpu)
 	return sevm_vmcb_es_interrupt_flag(vcpu);
 }
 
-static u32 sipi(struct sevm_vcpu *vcpu, u8 vector)
+/* Nothing is to do: the VMSA is as it was measured. */
+static void start_ap(struct sevm_vcpu *vcpu, u8 vector)
 {
-	return sevm_ap_sipi(vcpu);
-}
-
-static u32 hold_kind(struct sevm_vcpu *vcpu)
-{
-	return sevm_es_vcpu(vcpu)->hold;
 }
 
 /* Which page the guest talks through is no secret, and worth a look. */
@@ -420,9 +406,9 @@ const struct sevm_protect_ops sevm_es_ops = {
 	.mmio_fault		= mmio_fault,
 	.state_access		= state_access,
 	.interrupts_enabled	= interrupts_enabled,
-	.sipi			= sipi,
-	.hold_kind		= hold_kind,
-	.set_hold_kind		= sevm_ap_set_hold,
+	.reset_hold		= true,
+	.start_ap		= start_ap,
+	.complete_hold		= sevm_ap_complete_hold,
 	.msr_get		= msr_get,
 	.enc_op			= sevm_launch_enc_op,
 	.vm_ioctl		= sevm_ap_ioctl,

@@ -10,10 +10,10 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "svm/cpu/cpuid.h"
-#include "svm/run/io.h"
 #include "svm/trace.h"
+#include "svm/cpu/cpuid.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/run/io.h"
 
 static enum sevm_result sev_info(struct sevm_vcpu *vcpu, u64 msr)
 {
@@ -37,7 +37,7 @@ static enum sevm_result read_cpuid(struct sevm_vcpu *vcpu, u64 msr)
 static enum sevm_result reset_hold(struct sevm_vcpu *vcpu, u64 msr)
 {
 	sevm_count(vcpu, vmgexit_ap_reset_hold);
-	return sevm_ap_hold(vcpu, SEVM_AP_HOLD_MSR);
+	return sevm_ap_enter_hold(vcpu, SEVM_AP_HOLD_MSR);
 }
 
 /* None: each feature that has a bit is SNP's. */

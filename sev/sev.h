@@ -11,8 +11,8 @@
 #include <linux/file.h>
 
 #include "ghcb_proto.h"
-#include "svm/mem/mem.h"
 #include "svm/sevm.h"
+#include "svm/mem/mem.h"
 
 struct misc_cg;
 struct sev_es_save_area;
@@ -41,12 +41,6 @@ struct sevm_es_vm {
 struct sevm_es_vcpu {
 	struct sev_es_save_area *vmsa;	/* a page; ciphertext once protected */
 	bool protected;
-
-	/* sev/ap.c is the writer, and es.c before each entry */
-	u32 hold;			/* SEVM_AP_HOLD_* */
-	bool has_run;
-	bool sipi_early;		/* INIT and SIPI came before the hold */
-	bool halted;			/* when the INIT came, with paging on */
 
 	/* What the guest told by VMGEXIT last, for CPUID and for DR7 */
 	u64 xcr0;
@@ -161,10 +155,8 @@ enum sevm_result sevm_ghcb_msr_end(struct sevm_vcpu *vcpu, u64 msr);
 enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa);
 
 /* ap.c */
-enum sevm_result sevm_ap_hold(struct sevm_vcpu *vcpu, u32 kind);
-u32 sevm_ap_sipi(struct sevm_vcpu *vcpu);
-void sevm_ap_init(struct sevm_vcpu *vcpu);
-int sevm_ap_set_hold(struct sevm_vcpu *vcpu, u32 kind);
+enum sevm_result sevm_ap_enter_hold(struct sevm_vcpu *vcpu, u32 kind);
+void sevm_ap_complete_hold(struct sevm_vcpu *vcpu, u32 kind);
 bool sevm_ap_table_set(struct sevm_vm *vm, u64 gpa);
 u64 sevm_ap_table_get(struct sevm_vm *vm);
 long sevm_ap_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);

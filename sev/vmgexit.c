@@ -15,13 +15,13 @@
 #include <linux/sevm.h>
 
 #include "sev.h"
+#include "svm/kick.h"
+#include "svm/trace.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/irq/event.h"
 #include "svm/run/io.h"
 #include "svm/run/msr.h"
-#include "svm/trace.h"
-#include "svm/vcpu.h"
 
 static const struct sevm_ghcb_request *request(struct sevm_vcpu *vcpu)
 {
@@ -250,7 +250,7 @@ static enum sevm_result handle_nmi_complete(struct sevm_vcpu *vcpu)
 
 static enum sevm_result handle_reset_hold(struct sevm_vcpu *vcpu)
 {
-	return sevm_ap_hold(vcpu, SEVM_AP_HOLD_NAE);
+	return sevm_ap_enter_hold(vcpu, SEVM_AP_HOLD_NAE);
 }
 
 static enum sevm_result handle_jump_table(struct sevm_vcpu *vcpu)

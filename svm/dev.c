@@ -12,13 +12,13 @@
 #include <linux/uaccess.h>
 #include <asm/mce.h>
 
-#include "svm/cpu/cpuid.h"
 #include "dev.h"
+#include "vcpu.h"
+#include "svm/mem/mem.h"
+#include "svm/cpu/cpuid.h"
 #include "svm/cpu/fpu.h"
 #include "svm/irq/irq.h"
-#include "svm/mem/mem.h"
 #include "svm/run/msr.h"
-#include "vcpu.h"
 
 static long recommended_vcpus(void)
 {

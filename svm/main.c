@@ -6,14 +6,14 @@
 #include <linux/module.h>
 
 #include "protect.h"
-#include "svm/cpu/tlb.h"
-#include "svm/cpu/cpuid.h"
 #include "dev.h"
+#include "svm/mem/npt.h"
+#include "svm/cpu/cpuid.h"
 #include "svm/cpu/fpu.h"
 #include "svm/cpu/host.h"
-#include "svm/run/msr.h"
-#include "svm/mem/npt.h"
+#include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/run/msr.h"
 
 static int __init sevm_init(void)
 {

@@ -126,9 +126,9 @@ struct sevm_vm {
 	bool exception_payload;
 	bool assist_logged;
 	bool triple_fault_event;
-	bool stopped_aps;		/* SEVM_CAP_AP_PAGE: all but the boot CPU begin so */
+	bool aps_start_stopped;		/* SEVM_CAP_AP_PAGE: all but the boot CPU begin so */
 
-	spinlock_t power_lock;		/* who is the last to stop: svm/run/power.c */
+	spinlock_t stop_lock;		/* who is the last to stop: svm/run/mp_state.c */
 
 	u32 default_tsc_khz;
 	struct sevm_clock clock;
@@ -199,6 +199,41 @@ struct sevm_io {
 	enum sevm_result (*done)(struct sevm_vcpu *vcpu);
 };
 
+/* When it does not run: svm/run/mp_state.c is the only writer, but for SEVM_MP_INIT and _SIPI. */
+struct sevm_mp {
+	u32 state;			/* KVM_MP_STATE_*, but STOPPED and SIPI_RECEIVED */
+	u32 hold;			/* SEVM_AP_HOLD_*: not answered yet */
+	bool has_run;
+	bool early_sipi;		/* its INIT and SIPI came before the hold */
+	bool was_halted;		/* when the INIT came, with paging on */
+	atomic_t events;
+#define SEVM_MP_INIT	BIT(0)		/* have arrived: svm/kick.c */
+#define SEVM_MP_SIPI	BIT(1)
+#define SEVM_MP_START	BIT(2)		/* "up" by the bring-up page, while it waited */
+#define SEVM_MP_STOPPED	BIT(3)		/* "down": until the next "up" */
+};
+
+/* What becomes of a vCPU, for the tracepoint sevm_ap; sevm-run --timeline knows the texts. */
+#define SEVM_AP_CHANGES(X, LAST)					\
+	X(STARTS, "starts by SIPI")					\
+	X(HELD_NAE, "held by NAE")					\
+	X(HELD_MSR, "held by MSR")					\
+	X(GOES_ON, "goes on by SIPI")					\
+	X(GOES_ON_EARLY, "goes on by an early SIPI")			\
+	X(EARLY, "early SIPI")						\
+	X(INIT_WAITS, "INIT: waits for SIPI")				\
+	X(INIT_HELD, "INIT: stays held")				\
+	X(INIT_RUNS, "INIT: runs on")					\
+	X(DROPPED, "drops a SIPI")					\
+	X(STARTED, "started")						\
+	LAST(STOPPED, "stopped")
+
+enum sevm_ap_change {
+	SEVM_AP_SILENT,			/* no trace */
+#define SEVM_AP_ENUM(name, text)	SEVM_AP_##name,
+	SEVM_AP_CHANGES(SEVM_AP_ENUM, SEVM_AP_ENUM)
+};
+
 struct sevm_vcpu {
 	struct sevm_vm *vm;
 	struct mutex mutex;		/* its ioctls, KVM_RUN among them */
@@ -240,8 +275,7 @@ struct sevm_vcpu {
 		SEVM_EXITING,
 	} mode;
 	unsigned long requests;		/* bits: enum sevm_request */
-	u32 mp_state;			/* KVM_MP_STATE_*, but STOPPED: */
-	unsigned long power;		/* bits: SEVM_POWER_STOPPED, _WAKE; power.c */
+	struct sevm_mp mp;
 	bool sigset_active;		/* KVM_SET_SIGNAL_MASK */
 	sigset_t sigset;
 
@@ -253,9 +287,8 @@ struct sevm_vcpu {
 	/* Events */
 	u64 apic_base;			/* IA32_APIC_BASE, also without an APIC: apic.c */
 	u8 ioapic_eoi;			/* vector for SEVM_REQ_IOAPIC_EOI */
-	unsigned long apic_events;	/* bits: SEVM_EVENT_INIT, _SIPI; apic.c */
 	bool apic_waiting;		/* a bit of IRR may be set; false: none is */
-	u8 sipi_vector;
+	u8 sipi_vector;			/* before SEVM_MP_SIPI is set */
 	atomic_t nmi_queued;		/* from other threads */
 	u8 nmi_pending;			/* 0..2, this thread's */
 	bool nmi_injected;
@@ -288,12 +321,6 @@ struct sevm_vcpu {
 	u64 stat[SEVM_VCPU_STATS];
 };
 
-#define SEVM_EVENT_INIT		0
-#define SEVM_EVENT_SIPI		1
-
-#define SEVM_POWER_STOPPED	0
-#define SEVM_POWER_WAKE		1	/* was started while it was held */
-
 /* Per-object log lines: who is speaking comes first. */
 #define vm_dbg(vm, fmt, ...) \
 	pr_debug("vm %px: " fmt, (vm), ##__VA_ARGS__)
@@ -301,6 +328,11 @@ struct sevm_vcpu {
 	pr_debug("vm %px vcpu %u: " fmt, (vcpu)->vm, (vcpu)->id, ##__VA_ARGS__)
 #define vcpu_notice(vcpu, fmt, ...) \
 	pr_notice_ratelimited("vcpu %u: " fmt, (vcpu)->id, ##__VA_ARGS__)
+
+static inline bool sevm_vcpu_is_bsp(struct sevm_vcpu *vcpu)
+{
+	return vcpu->id == vcpu->vm->bsp_vcpu_id;
+}
 
 #define sevm_for_each_vcpu(index, vcpu, vm)				\
 	xa_for_each_range(&(vm)->vcpus, index, vcpu, 0,			\

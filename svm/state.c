@@ -9,18 +9,17 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "svm/irq/apic.h"
+#include "state.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"
-#include "svm/irq/event.h"
 #include "svm/cpu/fpu.h"
-#include "svm/run/msr.h"
-#include "svm/run/power.h"
-#include "state.h"
-#include "vcpu.h"
 #include "svm/cpu/vmcb.h"
 #include "svm/cpu/walk.h"
+#include "svm/irq/apic.h"
+#include "svm/irq/event.h"
+#include "svm/run/mp_state.h"
+#include "svm/run/msr.h"
 
 static long get_regs(struct sevm_vcpu *vcpu, void *data)
 {
@@ -158,10 +157,7 @@ static long get_mp_state(struct sevm_vcpu *vcpu, void *data)
 {
 	struct kvm_mp_state *mp = data;
 
-	/* What has arrived counts, even if the vCPU has not run since. */
-	sevm_apic_accept_init_sipi(vcpu);
-	sevm_power_accept(vcpu);
-	mp->mp_state = sevm_power_stopped(vcpu) ? KVM_MP_STATE_STOPPED : vcpu->mp_state;
+	mp->mp_state = sevm_mp_state_get(vcpu);
 	return 0;
 }
 
@@ -169,46 +165,7 @@ static long set_mp_state(struct sevm_vcpu *vcpu, void *data)
 {
 	const struct kvm_mp_state *mp = data;
 
-	switch (mp->mp_state) {
-	case KVM_MP_STATE_RUNNABLE:
-		break;
-	case KVM_MP_STATE_STOPPED:
-		if (!vcpu->vm->stopped_aps)
-			return -EINVAL;
-		break;
-	case KVM_MP_STATE_AP_RESET_HOLD:
-		if (!vcpu->apic && !vcpu->vm->stopped_aps)
-			return -EINVAL;
-		break;
-	case KVM_MP_STATE_UNINITIALIZED:
-		/* There, stopped is what a vCPU is that has not been started. */
-		if (vcpu->vm->stopped_aps)
-			return -EINVAL;
-		fallthrough;
-	case KVM_MP_STATE_HALTED:
-	case KVM_MP_STATE_INIT_RECEIVED:
-	case KVM_MP_STATE_SIPI_RECEIVED:
-		if (!vcpu->apic)
-			return -EINVAL;
-		break;
-	default:
-		return -EINVAL;
-	}
-
-	if (mp->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
-		vcpu->mp_state = KVM_MP_STATE_INIT_RECEIVED;
-		set_bit(SEVM_EVENT_SIPI, &vcpu->apic_events);
-	} else if (mp->mp_state == KVM_MP_STATE_STOPPED) {
-		/* It does not say what was stopped; the kind of a hold does. */
-		vcpu->mp_state = sevm_vcpu_is_held(vcpu) ?
-			KVM_MP_STATE_AP_RESET_HOLD : KVM_MP_STATE_RUNNABLE;
-	} else {
-		vcpu->mp_state = mp->mp_state;
-	}
-	/* The state first: who starts a stopped vCPU has to see that it is held. */
-	sevm_power_set(vcpu, mp->mp_state == KVM_MP_STATE_STOPPED);
-	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
-	return 0;
+	return sevm_mp_state_set(vcpu, mp->mp_state);
 }
 
 static long get_lapic(struct sevm_vcpu *vcpu, void *data)

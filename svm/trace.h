@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * trace.h - tracepoints: few, at the doors. svm/run/run.c instantiates them.
+ * trace.h - tracepoints: few, where the layers meet. trace.c instantiates them.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM sevm
@@ -10,8 +10,8 @@
 
 #include <linux/tracepoint.h>
 
-#include "svm/irq/apic_regs.h"
 #include "sevm.h"
+#include "svm/irq/apic_regs.h"
 
 TRACE_EVENT(sevm_entry,
 	TP_PROTO(struct sevm_vcpu *vcpu),
@@ -160,22 +160,25 @@ TRACE_EVENT(sevm_ap_op,
 		  __entry->target)
 );
 
-/*
- * What becomes of an AP: it starts, is held, or goes on. what is a string literal,
- * and sevm-run --timeline knows it (tools/sevm-run/timeline.c).
- */
+#define SEVM_AP_TRACE_ENUM(name, text)	TRACE_DEFINE_ENUM(SEVM_AP_##name);
+#define SEVM_AP_TRACE_LAST(name, text)	{ SEVM_AP_##name, text }
+#define SEVM_AP_TRACE_TEXT(name, text)	SEVM_AP_TRACE_LAST(name, text),
+SEVM_AP_CHANGES(SEVM_AP_TRACE_ENUM, SEVM_AP_TRACE_ENUM)
+
+/* What becomes of a vCPU between power-on and running. */
 TRACE_EVENT(sevm_ap,
-	TP_PROTO(struct sevm_vcpu *vcpu, const char *what),
-	TP_ARGS(vcpu, what),
+	TP_PROTO(struct sevm_vcpu *vcpu, enum sevm_ap_change change),
+	TP_ARGS(vcpu, change),
 	TP_STRUCT__entry(
 		__field(u32, id)
-		__field(const char *, what)
+		__field(u8, change)
 	),
 	TP_fast_assign(
 		__entry->id = vcpu->id;
-		__entry->what = what;
+		__entry->change = change;
 	),
-	TP_printk("vcpu %u %s", __entry->id, __entry->what)
+	TP_printk("vcpu %u %s", __entry->id,
+		  __print_symbolic(__entry->change, SEVM_AP_CHANGES(SEVM_AP_TRACE_TEXT, SEVM_AP_TRACE_LAST)))
 );
 
 #endif /* SEVM_SVM_TRACE_H */

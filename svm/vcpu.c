@@ -15,49 +15,25 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "svm/irq/apic.h"
-#include "svm/cpu/tlb.h"
+#include "kick.h"
+#include "state.h"
+#include "vcpu.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"
-#include "svm/irq/event.h"
 #include "svm/cpu/fpu.h"
-#include "svm/run/msr.h"
-#include "svm/run/power.h"
-#include "state.h"
-#include "vcpu.h"
+#include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/irq/apic.h"
+#include "svm/irq/event.h"
+#include "svm/run/mp_state.h"
+#include "svm/run/msr.h"
+#include "svm/run/reset.h"
+#include "svm/run/run.h"
 
 #include <uapi/linux/sevm.h>
 
 #define PAT_DEFAULT	0x0007040600070406ULL
-
-bool sevm_vcpu_is_bsp(struct sevm_vcpu *vcpu)
-{
-	return vcpu->id == vcpu->vm->bsp_vcpu_id;
-}
-
-bool sevm_vcpu_is_held(struct sevm_vcpu *vcpu)
-{
-	u32 kind = vcpu->vm->protect->hold_kind(vcpu);
-
-	return kind != SEVM_AP_HOLD_NONE && kind != SEVM_AP_HOLD_UNKNOWN;
-}
-
-void sevm_vcpu_reset(struct sevm_vcpu *vcpu, bool init)
-{
-	const struct kvm_cpuid_entry2 *leaf = sevm_cpuid_find(vcpu, 1, 0);
-
-	sevm_apic_reset(vcpu, init);
-	sevm_event_reset(vcpu);
-	sevm_debug_reset(vcpu);
-	sevm_msr_reset(vcpu, init);
-	sevm_vmcb_reset(vcpu, init);
-	sevm_fpu_reset(vcpu, init);
-	/* Family, model and stepping are in EDX after RESET and INIT. */
-	vcpu->regs[SEVM_RDX] = leaf ? leaf->eax : 0x600;
-	vcpu->vm->protect->vcpu_reset(vcpu, init);
-}
 
 /* ---- The file ---- */
 
@@ -114,10 +90,9 @@ static long set_signal_mask(struct sevm_vcpu *vcpu, void __user *arg)
 
 static long get_hold(struct sevm_vcpu *vcpu, void __user *arg)
 {
-	struct sevm_ap_hold hold = {};
+	struct sevm_ap_hold hold = { .kind = vcpu->mp.hold };
 
-	hold.kind = vcpu->vm->protect->hold_kind(vcpu);
-	if (hold.kind == SEVM_AP_HOLD_UNKNOWN)
+	if (!vcpu->vm->protect->reset_hold)
 		return -ENOTTY;
 	return copy_to_user(arg, &hold, sizeof(hold)) ? -EFAULT : 0;
 }
@@ -130,7 +105,7 @@ static long set_hold(struct sevm_vcpu *vcpu, void __user *arg)
 		return -EFAULT;
 	if (hold.flags)
 		return -EINVAL;
-	return vcpu->vm->protect->set_hold_kind(vcpu, hold.kind);
+	return vcpu->vm->protect->reset_hold ? sevm_mp_state_set_hold(vcpu, hold.kind) : -ENOTTY;
 }
 
 static long setup_mce(struct sevm_vcpu *vcpu, void __user *arg)
@@ -312,9 +287,7 @@ static struct sevm_vcpu *alloc_vcpu(struct sevm_vm *vm, u32 id)
 	sevm_vcpu_reset(vcpu, false);
 	sevm_clock_set_tsc(vcpu, 0, true);
 	mutex_unlock(&vcpu->mutex);
-	vcpu->mp_state = vcpu->apic && !sevm_vcpu_is_bsp(vcpu) && !vm->stopped_aps ?
-		KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE;
-	sevm_power_set(vcpu, vm->stopped_aps && !sevm_vcpu_is_bsp(vcpu));
+	sevm_mp_state_create(vcpu);
 	return vcpu;
 
 err_free_apic:
@@ -340,7 +313,7 @@ err_free:
 void sevm_vcpu_free(struct sevm_vcpu *vcpu)
 {
 	sevm_asid_forget(vcpu);
-	sevm_vcpu_forget(vcpu);
+	sevm_vcpu_clear_last(vcpu);
 	vcpu->vm->protect->vcpu_free(vcpu);
 	if (vcpu->apic)
 		sevm_apic_free(vcpu);

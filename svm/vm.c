@@ -25,16 +25,16 @@
 #include <linux/uaccess.h>
 #include <asm/tsc.h>
 
-#include "svm/cpu/tlb.h"
-#include "svm/cpu/clock.h"
 #include "dev.h"
+#include "vcpu.h"
+#include "svm/mem/mem.h"
+#include "svm/mem/npt.h"
+#include "svm/cpu/clock.h"
 #include "svm/cpu/host.h"
+#include "svm/cpu/msr_filter.h"
+#include "svm/cpu/tlb.h"
 #include "svm/irq/ioapic.h"
 #include "svm/irq/irq.h"
-#include "svm/mem/mem.h"
-#include "svm/cpu/msr_filter.h"
-#include "svm/mem/npt.h"
-#include "vcpu.h"
 
 #include <uapi/linux/sevm.h>
 
@@ -67,38 +67,6 @@ void sevm_vm_put(struct sevm_vm *vm)
 {
 	if (refcount_dec_and_test(&vm->users))
 		destroy(vm);
-}
-
-enum sevm_result sevm_vm_kill(struct sevm_vm *vm, const char *reason)
-{
-	struct sevm_vcpu *vcpu;
-	unsigned long i;
-
-	/* The first reason stays, and only it is logged. */
-	if (!cmpxchg(&vm->kill_reason, NULL, reason))
-		pr_notice_ratelimited("VM of pid %d ends: %s\n",
-				      task_tgid_nr(current), reason);
-	/* The reason before the verdict. */
-	smp_store_release(&vm->dead, true);
-	sevm_for_each_vcpu(i, vcpu, vm)
-		sevm_vcpu_request(vcpu, SEVM_REQ_KILL);
-	return SEVM_KILL;
-}
-
-struct sevm_vcpu *sevm_vm_vcpu_by_id(struct sevm_vm *vm, u32 id)
-{
-	struct sevm_vcpu *vcpu;
-	u32 online = atomic_read(&vm->online_vcpus);
-	unsigned long i;
-
-	/* Most VMMs create them in order. The guest may be who names it: vcpu_op. */
-	vcpu = id < online ? xa_load(&vm->vcpus, array_index_nospec(id, online)) : NULL;
-	if (vcpu && vcpu->id == id)
-		return vcpu;
-	sevm_for_each_vcpu(i, vcpu, vm)
-		if (vcpu->id == id)
-			return vcpu;
-	return NULL;
 }
 
 /* ---- ioctls: one function each, vm->lock held where the table says so ---- */
@@ -453,7 +421,7 @@ static struct sevm_vm *alloc_vm(unsigned long type)
 
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
-	spin_lock_init(&vm->power_lock);
+	spin_lock_init(&vm->stop_lock);
 	xa_init(&vm->vcpus);
 	vm->type = type;
 	vm->protect = protect;

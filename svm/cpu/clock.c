@@ -17,10 +17,10 @@
 #include <asm/pvclock.h>
 #include <asm/tsc.h>
 
-#include "svm/irq/apic.h"
 #include "clock.h"
+#include "svm/kick.h"
 #include "svm/mem/mem.h"
-#include "svm/vcpu.h"
+#include "svm/irq/apic.h"
 
 #define CLOCK_ENABLE	BIT_ULL(0)
 #define TOLERANCE_PPM	250U

@@ -26,8 +26,8 @@
 #include <asm/reboot.h>
 #include <asm/svm.h>
 
-#include "tlb.h"
 #include "host.h"
+#include "tlb.h"
 
 #define CPUID_SVM		0x8000000a
 #define SVM_FEATURE_CLEAN	BIT(5)

@@ -23,8 +23,8 @@
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
-#include "tlb.h"
 #include "host.h"
+#include "tlb.h"
 #include "vmcb.h"
 
 struct asid_cpu {

@@ -16,13 +16,13 @@
 #include <asm/debugreg.h>
 #include <asm/processor-flags.h>
 
-#include "svm/irq/apic.h"
-#include "svm/run/exit.h"
 #include "host.h"
-#include "svm/run/msr.h"
 #include "vmcb.h"
 #include "vmcb_internal.h"
 #include "walk.h"
+#include "svm/irq/apic.h"
+#include "svm/run/exit.h"
+#include "svm/run/msr.h"
 
 /* 12 KiB of ones, and a page beyond: an access at 0xffff looks one byte on. */
 #define IOPM_ORDER	2

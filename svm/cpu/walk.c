@@ -15,9 +15,9 @@
 #include <asm/processor-flags.h>
 #include <asm/trap_pf.h>
 
-#include "svm/mem/mem.h"
 #include "vmcb.h"
 #include "walk.h"
+#include "svm/mem/mem.h"
 
 struct walk {
 	struct sevm_vcpu *vcpu;

@@ -4,8 +4,8 @@
  *
  * What a register does to itself is in apic_regs.c, the timer in apic_timer.c,
  * messages between vCPUs in ipi.c. Everything here runs in the vCPU's own
- * thread or with vcpu->mutex held; only INIT, SIPI and IRR bits arrive from
- * elsewhere, by atomic operations (see apic_internal.h).
+ * thread or with vcpu->mutex held; only IRR bits arrive from elsewhere, by
+ * atomic operations (see apic_internal.h).
  *
  * Invariant: vcpu->apic_base holds a valid mode, with or without an APIC.
  */
@@ -17,10 +17,8 @@
 
 #include "apic.h"
 #include "apic_internal.h"
-#include "svm/cpu/cpuid.h"
 #include "ioapic.h"
-#include "svm/trace.h"
-#include "svm/vcpu.h"
+#include "svm/cpu/cpuid.h"
 
 #define X2APIC_MSR_FIRST	0x800
 #define X2APIC_MSR_LAST		0x8ff
@@ -374,65 +372,6 @@ bool sevm_apic_accepts_extint(struct sevm_vcpu *vcpu)
 		return true;
 	lvt = sevm_apic_reg(vcpu->apic->regs, SEVM_APIC_LVT0);
 	return !(lvt & SEVM_APIC_LVT_MASKED) && ((lvt >> 8) & 7) == SEVM_DELIVER_EXTINT;
-}
-
-/*
- * INIT and SIPI
- *
- * An INIT overwrites the whole word and so takes back a SIPI that has not been
- * seen (ipi.c). xchg() takes what is there at once: a SIPI that follows its
- * INIT closely is either in the same word or stays for the next round.
- */
-
-bool sevm_apic_look_for_init_sipi(struct sevm_vcpu *vcpu)
-{
-	unsigned long events = READ_ONCE(vcpu->apic_events);
-
-	if (!events || !vcpu->apic)
-		return false;
-	if (events & BIT(SEVM_EVENT_INIT) || vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
-		return true;
-	/*
-	 * A SIPI to a vCPU that does not wait for one is lost. It is dropped
-	 * here so that it is not found later, but only if no INIT has come.
-	 */
-	if (cmpxchg(&vcpu->apic_events, BIT(SEVM_EVENT_SIPI), 0) == BIT(SEVM_EVENT_SIPI))
-		trace_sevm_ap(vcpu, "drops a SIPI");
-	return READ_ONCE(vcpu->apic_events) & BIT(SEVM_EVENT_INIT);
-}
-
-bool sevm_apic_take_init_sipi(struct sevm_vcpu *vcpu)
-{
-	unsigned long events;
-	bool changed = false;
-
-	if (!vcpu->apic)
-		return false;
-
-	events = xchg(&vcpu->apic_events, 0);
-	if (events & BIT(SEVM_EVENT_INIT)) {
-		/* A vCPU in reset hold goes on by SIPI only, the BSP too. */
-		bool held = sevm_vcpu_is_held(vcpu);
-
-		sevm_vcpu_reset(vcpu, true);
-		vcpu->mp_state = sevm_vcpu_is_bsp(vcpu) && !held ?
-			KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;
-		trace_sevm_ap(vcpu, held ? "INIT: stays held" :
-			      vcpu->mp_state == KVM_MP_STATE_RUNNABLE ? "INIT: runs on" :
-			      "INIT: waits for SIPI");
-		changed = true;
-	}
-	if (!(events & BIT(SEVM_EVENT_SIPI)))
-		return changed;
-	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
-		/* xchg() is the barrier: the vector was written before the bit. */
-		vcpu->mp_state = vcpu->vm->protect->sipi(vcpu, READ_ONCE(vcpu->sipi_vector));
-		sevm_count(vcpu, sipis);
-		changed = true;
-	} else {
-		trace_sevm_ap(vcpu, "drops a SIPI");
-	}
-	return changed;
 }
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * apic.h - the local APIC: registers, IPIs, INIT and SIPI, the timer.
+ * apic.h - the local APIC: registers, IPIs, the timer.
  */
 #ifndef SEVM_SVM_APIC_H
 #define SEVM_SVM_APIC_H
@@ -39,23 +39,6 @@ static inline bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector)
 }
 
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);
-
-/*
- * INIT and SIPI that have arrived, in the vCPU's own thread: changes mp_state,
- * resets, asks protect->sipi(). False: nothing was pending, or it must wait.
- */
-bool sevm_apic_take_init_sipi(struct sevm_vcpu *vcpu);
-static inline bool sevm_apic_accept_init_sipi(struct sevm_vcpu *vcpu)
-{
-	return unlikely(READ_ONCE(vcpu->apic_events)) && sevm_apic_take_init_sipi(vcpu);
-}
-
-/* Is there one that would be accepted? */
-bool sevm_apic_look_for_init_sipi(struct sevm_vcpu *vcpu);
-static inline bool sevm_apic_has_init_sipi(struct sevm_vcpu *vcpu)
-{
-	return unlikely(READ_ONCE(vcpu->apic_events)) && sevm_apic_look_for_init_sipi(vcpu);
-}
 
 /* KVM_INTERRUPT beside a local APIC: does LINT0 let the PIC's vector through? */
 bool sevm_apic_accepts_extint(struct sevm_vcpu *vcpu);

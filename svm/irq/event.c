@@ -18,7 +18,7 @@
 
 #include "apic.h"
 #include "event.h"
-#include "svm/vcpu.h"
+#include "svm/kick.h"
 #include "svm/cpu/vmcb.h"
 
 #define EVENT_HAS_ERROR	BIT(11)
@@ -267,8 +267,8 @@ static bool contributory(u8 vector)
 	}
 }
 
-void sevm_vcpu_queue_exception(struct sevm_vcpu *vcpu, u8 vector,
-			       bool has_error, u32 error_code)
+void sevm_event_queue_exception(struct sevm_vcpu *vcpu, u8 vector,
+				bool has_error, u32 error_code)
 {
 	struct sevm_event *exc = &vcpu->exception;
 

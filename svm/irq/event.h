@@ -53,6 +53,10 @@ void sevm_event_reset(struct sevm_vcpu *vcpu);
 /* Would a halted vCPU wake up? Also in the condition of a wait. */
 bool sevm_event_wakes(struct sevm_vcpu *vcpu);
 
+/* In the vCPU's own thread; what is on its way already may make it #DF or a shutdown. */
+void sevm_event_queue_exception(struct sevm_vcpu *vcpu, u8 vector,
+				bool has_error, u32 error_code);
+
 /* SEV-ES: the guest says that its NMI handler is done (NAE 0x80000003). */
 void sevm_event_nmi_complete(struct sevm_vcpu *vcpu);
 /* Plain: IRET is about to run. */

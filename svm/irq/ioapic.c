@@ -18,7 +18,7 @@
 #include "apic.h"
 #include "ioapic.h"
 #include "irq.h"
-#include "svm/vcpu.h"
+#include "svm/kick.h"
 
 #define WINDOW_SIZE	0x100
 #define REG_SELECT	0x00

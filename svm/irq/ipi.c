@@ -12,9 +12,8 @@
 
 #include "apic.h"
 #include "apic_internal.h"
-#include "svm/run/power.h"
+#include "svm/kick.h"
 #include "svm/trace.h"
-#include "svm/vcpu.h"
 
 static void notify(struct sevm_vcpu *vcpu, struct sevm_vcpu *src)
 {
@@ -63,22 +62,18 @@ int sevm_ipi_accept(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 		if (msg->level && !msg->assert)
 			return 0;
 		trace_sevm_apic_signal(vcpu, src, msg->delivery, 0);
-		if (sevm_power_stopped(vcpu))
+		if (sevm_vcpu_is_stopped(vcpu))
 			return 1;
-		/* All of the word: a SIPI that came before is void. */
-		xchg(&vcpu->apic_events, BIT(SEVM_EVENT_INIT));
+		sevm_vcpu_post_init(vcpu);
 		notify(vcpu, src);
 		return 1;
 	case SEVM_DELIVER_STARTUP:
 		trace_sevm_apic_signal(vcpu, src, msg->delivery, msg->vector);
-		if (sevm_power_stopped(vcpu)) {
-			trace_sevm_ap(vcpu, "drops a SIPI");
+		if (sevm_vcpu_is_stopped(vcpu)) {
+			trace_sevm_ap(vcpu, SEVM_AP_DROPPED);
 			return 1;
 		}
-		WRITE_ONCE(vcpu->sipi_vector, msg->vector);
-		/* The vector before the bit. */
-		smp_mb__before_atomic();
-		set_bit(SEVM_EVENT_SIPI, &vcpu->apic_events);
+		sevm_vcpu_post_sipi(vcpu, msg->vector);
 		notify(vcpu, src);
 		return 1;
 	}

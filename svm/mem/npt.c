@@ -17,7 +17,7 @@
 #include "marker.h"
 #include "mem.h"
 #include "npt.h"
-#include "svm/vcpu.h"
+#include "svm/kick.h"
 
 #define ENTRIES		512
 #define LEAF_KINDS	4	/* levels 1 to 3; 0: markers */

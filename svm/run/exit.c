@@ -12,31 +12,32 @@
 #include <asm/ptrace.h>
 #include <asm/trapnr.h>
 
+#include "exit.h"
+#include "io.h"
+#include "mp_state.h"
+#include "msr.h"
+#include "reset.h"
+#include "svm/trace.h"
+#include "svm/mem/npt.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"
-#include "svm/irq/event.h"
-#include "exit.h"
 #include "svm/cpu/fpu.h"
-#include "io.h"
-#include "msr.h"
-#include "svm/mem/npt.h"
-#include "svm/trace.h"
-#include "svm/vcpu.h"
 #include "svm/cpu/vmcb.h"
 #include "svm/cpu/walk.h"
+#include "svm/irq/event.h"
 
 #define IOIO_IN		BIT(0)
 #define IOIO_STRING	BIT(2)
 
 enum sevm_result sevm_exit_gp(struct sevm_vcpu *vcpu)
 {
-	sevm_vcpu_queue_exception(vcpu, X86_TRAP_GP, true, 0);
+	sevm_event_queue_exception(vcpu, X86_TRAP_GP, true, 0);
 	return SEVM_RESUME;
 }
 
 enum sevm_result sevm_exit_ud(struct sevm_vcpu *vcpu)
 {
-	sevm_vcpu_queue_exception(vcpu, X86_TRAP_UD, false, 0);
+	sevm_event_queue_exception(vcpu, X86_TRAP_UD, false, 0);
 	return SEVM_RESUME;
 }
 
@@ -68,13 +69,13 @@ static enum sevm_result skip_3(struct sevm_vcpu *vcpu)
 static enum sevm_result debug_exception(struct sevm_vcpu *vcpu)
 {
 	/* DR6 in the VMCB has the cause already. */
-	sevm_vcpu_queue_exception(vcpu, X86_TRAP_DB, false, 0);
+	sevm_event_queue_exception(vcpu, X86_TRAP_DB, false, 0);
 	return SEVM_RESUME;
 }
 
 static enum sevm_result alignment_check(struct sevm_vcpu *vcpu)
 {
-	sevm_vcpu_queue_exception(vcpu, X86_TRAP_AC, true, 0);
+	sevm_event_queue_exception(vcpu, X86_TRAP_AC, true, 0);
 	return SEVM_RESUME;
 }
 
@@ -98,7 +99,7 @@ enum sevm_result sevm_exit_halt(struct sevm_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_HLT;
 		return SEVM_TO_USER;
 	}
-	vcpu->mp_state = KVM_MP_STATE_HALTED;
+	sevm_mp_state_halt(vcpu);
 	return SEVM_RESUME;
 }
 

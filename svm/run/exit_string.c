@@ -11,11 +11,11 @@
 #include <asm/trapnr.h>
 
 #include "exit.h"
-#include "svm/cpu/host.h"
 #include "io.h"
-#include "svm/vcpu.h"
+#include "svm/cpu/host.h"
 #include "svm/cpu/vmcb.h"
 #include "svm/cpu/walk.h"
+#include "svm/irq/event.h"
 
 #define IOIO_IN		BIT(0)
 #define IOIO_REP	BIT(3)
@@ -95,7 +95,7 @@ static enum sevm_result memory_fault(struct sevm_vcpu *vcpu, int error,
 	u8 insn[15];
 
 	if (error == -EFAULT) {
-		sevm_vcpu_queue_exception(vcpu, X86_TRAP_PF, true, fault->error_code);
+		sevm_event_queue_exception(vcpu, X86_TRAP_PF, true, fault->error_code);
 		vcpu->exception.has_payload = true;
 		vcpu->exception.payload = fault->address;
 		return SEVM_RESUME;

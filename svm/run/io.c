@@ -12,13 +12,13 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
+#include "io.h"
+#include "svm/kick.h"
+#include "svm/cpu/vmcb.h"
 #include "svm/irq/apic.h"
 #include "svm/irq/event.h"
-#include "io.h"
 #include "svm/irq/ioapic.h"
 #include "svm/irq/irq.h"
-#include "svm/vcpu.h"
-#include "svm/cpu/vmcb.h"
 
 #include <uapi/linux/sevm.h>
 
@@ -205,6 +205,12 @@ enum sevm_result sevm_io_complete(struct sevm_vcpu *vcpu)
 		break;
 	}
 	return SEVM_RESUME;
+}
+
+enum sevm_result sevm_io_reset_hold(struct sevm_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_AP_RESET_HOLD;
+	return sevm_io_exit(vcpu, NULL);
 }
 
 enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type, u64 data0)

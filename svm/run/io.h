@@ -28,6 +28,9 @@ enum sevm_result sevm_io_exit(struct sevm_vcpu *vcpu,
 /* At the top of KVM_RUN: finish what userspace was asked. */
 enum sevm_result sevm_io_complete(struct sevm_vcpu *vcpu);
 
+/* A reset hold that only userspace can end: KVM_EXIT_AP_RESET_HOLD */
+enum sevm_result sevm_io_reset_hold(struct sevm_vcpu *vcpu);
+
 /* kvm_run writers for the exits that carry no data */
 enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type,
 				      u64 data0);

@@ -14,11 +14,11 @@
 #include <asm/mce.h>
 #include <asm/msr-index.h>
 
-#include "svm/cpu/clock.h"
 #include "io.h"
 #include "msr.h"
-#include "svm/cpu/msr_filter.h"
 #include "msr_internal.h"
+#include "svm/cpu/clock.h"
+#include "svm/cpu/msr_filter.h"
 
 #define MAX_ENTRIES	256	/* KVM's MAX_IO_MSRS: one less may come at once */
 #define PAT_RESET	0x0007040600070406ULL

@@ -15,12 +15,12 @@
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
 
-#include "svm/irq/apic.h"
+#include "msr_internal.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/host.h"
-#include "msr_internal.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/irq/apic.h"
 
 #define DE_CFG_LFENCE		BIT_ULL(1)
 #define HWCR_IGNORED		(BIT_ULL(3) | BIT_ULL(6) | BIT_ULL(8))

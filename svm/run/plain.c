@@ -8,11 +8,10 @@
 #include <asm/processor-flags.h>
 
 #include "protect.h"
-#include "svm/cpu/tlb.h"
-#include "svm/cpu/host.h"
 #include "io.h"
-#include "svm/trace.h"
-#include "svm/vcpu.h"
+#include "svm/kick.h"
+#include "svm/cpu/host.h"
+#include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
 #include "svm/cpu/walk.h"
 
@@ -91,22 +90,14 @@ static bool interrupts_enabled(struct sevm_vcpu *vcpu)
 }
 
 /* Real mode at vector * 4 KiB. */
-static u32 sipi(struct sevm_vcpu *vcpu, u8 vector)
+static void start_ap(struct sevm_vcpu *vcpu, u8 vector)
 {
-	trace_sevm_ap(vcpu, "starts by SIPI");
 	sevm_vmcb_set_real_cs(vcpu, vector << 8);
 	sevm_vmcb_set_rip(vcpu, 0);
-	return KVM_MP_STATE_RUNNABLE;
 }
 
-static u32 hold_kind(struct sevm_vcpu *vcpu)
+static void complete_hold(struct sevm_vcpu *vcpu, u32 kind)
 {
-	return SEVM_AP_HOLD_UNKNOWN;
-}
-
-static int set_hold_kind(struct sevm_vcpu *vcpu, u32 kind)
-{
-	return -ENOTTY;
 }
 
 static bool msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data)
@@ -136,9 +127,8 @@ const struct sevm_protect_ops sevm_plain_ops = {
 	.mmio_fault = mmio_fault,
 	.state_access = state_access,
 	.interrupts_enabled = interrupts_enabled,
-	.sipi = sipi,
-	.hold_kind = hold_kind,
-	.set_hold_kind = set_hold_kind,
+	.start_ap = start_ap,
+	.complete_hold = complete_hold,
 	.msr_get = msr_get,
 	.enc_op = sevm_launch_enc_op,
 	.vm_ioctl = vm_ioctl,

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * run.c - KVM_RUN, and how others reach a vCPU that is in it.
+ * run.c - KVM_RUN.
  *
  * The loop: finish what userspace was asked; then, until something needs
- * userspace: stop for a signal, serve requests, take INIT and SIPI, sleep if
- * there is nothing to run, enter the guest, handle its exit.
+ * userspace: stop for a signal, serve requests, take INIT and SIPI or sleep
+ * (mp_state.c), enter the guest, handle its exit.
  *
- * Reaching it: whoever changes something a vCPU must see does so first and
- * then kicks. The vCPU says IN_GUEST first and then looks. With a full barrier
- * on both sides one of them sees the other: either the vCPU does not enter, or
- * the kick's IPI ends the guest at once.
+ * Invariant: the vCPU says IN_GUEST before it looks for the last time whether
+ * there is a reason not to enter (svm/kick.c says why).
  */
 
 #include <linux/kvm_types.h>
@@ -22,90 +20,25 @@
 #include <asm/fpu/api.h>
 #include <asm/nospec-branch.h>
 
-#include "svm/irq/apic.h"
-#include "svm/cpu/tlb.h"
+#include "exit.h"
+#include "io.h"
+#include "mp_state.h"
+#include "run.h"
+#include "svm/kick.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/debug.h"
 #include "svm/cpu/entry.h"
-#include "svm/irq/event.h"
-#include "exit.h"
 #include "svm/cpu/fpu.h"
 #include "svm/cpu/host.h"
-#include "io.h"
-#include "power.h"
-#include "svm/vcpu.h"
+#include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/irq/apic.h"
+#include "svm/irq/event.h"
 
-#define CREATE_TRACE_POINTS
 #include "svm/trace.h"
 
 /* Whose branch predictions this CPU holds; compared, never followed. */
 static DEFINE_PER_CPU(const struct sevm_vcpu *, last_vcpu);
-
-void sevm_vcpu_kick(struct sevm_vcpu *vcpu)
-{
-	int cpu;
-
-	wake_up(&vcpu->wait);
-
-	/* Whatever the caller changed, before the mode is read. */
-	smp_mb();
-	if (READ_ONCE(vcpu->mode) != SEVM_IN_GUEST)
-		return;
-	cpu = get_cpu();
-	if (cmpxchg(&vcpu->mode, SEVM_IN_GUEST, SEVM_EXITING) == SEVM_IN_GUEST &&
-	    READ_ONCE(vcpu->kick_cpu) != cpu)
-		sevm_send_kick(READ_ONCE(vcpu->kick_cpu));
-	put_cpu();
-}
-
-void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request)
-{
-	set_bit(request, &vcpu->requests);
-	sevm_vcpu_kick(vcpu);
-}
-
-void sevm_vcpu_flush_tlb(struct sevm_vcpu *vcpu)
-{
-	set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
-}
-
-void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu)
-{
-	atomic_inc(&vcpu->nmi_queued);
-	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
-}
-
-static void acknowledge(void *unused)
-{
-}
-
-/* An IPI that is waited for is taken outside the guest. */
-void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu)
-{
-	/* What was changed before the mode: the vCPU does it the other way round. */
-	smp_mb();
-	if (READ_ONCE(vcpu->mode) != SEVM_OUTSIDE)
-		smp_call_function_single(READ_ONCE(vcpu->kick_cpu), acknowledge, NULL, 1);
-}
-
-/* Every vCPU enters next with a flush, and those inside have left when this returns. */
-void sevm_vm_flush_tlbs(struct sevm_vm *vm)
-{
-	struct sevm_vcpu *vcpu;
-	unsigned long i;
-
-	sevm_for_each_vcpu(i, vcpu, vm)
-		set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
-	sevm_for_each_vcpu(i, vcpu, vm)
-		sevm_vcpu_wait_outside(vcpu);
-}
-
-/* Requests that stop an entry; a flush is part of it. */
-static bool has_requests(struct sevm_vcpu *vcpu)
-{
-	return READ_ONCE(vcpu->requests) & ~BIT(SEVM_REQ_TLB_FLUSH);
-}
 
 static bool take_request(struct sevm_vcpu *vcpu, enum sevm_request request)
 {
@@ -171,32 +104,11 @@ static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
-static bool can_run(struct sevm_vcpu *vcpu)
-{
-	return READ_ONCE(vcpu->mp_state) == KVM_MP_STATE_RUNNABLE && !sevm_power_stopped(vcpu);
-}
-
-/* Is there a reason to leave sleep()? A held vCPU has but INIT and SIPI. */
-static bool wakes(struct sevm_vcpu *vcpu)
-{
-	if (has_requests(vcpu) || sevm_apic_has_init_sipi(vcpu))
-		return true;
-	return vcpu->mp_state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu);
-}
-
-static void sleep(struct sevm_vcpu *vcpu)
-{
-	/* A signal is seen at the top of the loop. */
-	wait_event_interruptible(vcpu->wait, wakes(vcpu));
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu))
-		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
-}
-
 /* Interrupts off, IN_GUEST: is there a reason not to enter after all? */
 static bool must_not_enter(struct sevm_vcpu *vcpu)
 {
-	return has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
-	       need_resched() || task_calls() || sevm_apic_has_init_sipi(vcpu);
+	return sevm_vcpu_has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
+	       need_resched() || task_calls();
 }
 
 /*
@@ -212,7 +124,7 @@ static void switch_predictions(struct sevm_vcpu *vcpu)
 		indirect_branch_prediction_barrier();
 }
 
-void sevm_vcpu_forget(struct sevm_vcpu *vcpu)
+void sevm_vcpu_clear_last(struct sevm_vcpu *vcpu)
 {
 	int cpu;
 
@@ -256,6 +168,7 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	if (swap_aux)
 		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
 	sevm_debug_enter(vcpu);
+	sevm_mp_state_enter(vcpu);
 	protect->enter(vcpu, cpu);
 
 	if (sevm_vmcb_has_vmsa(vcpu)) {
@@ -297,7 +210,7 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	local_irq_disable();
 	cpu = smp_processor_id();
 	WRITE_ONCE(vcpu->kick_cpu, cpu);
-	/* IN_GUEST first, then look: see the top. */
+	/* IN_GUEST first, then look: svm/kick.c. */
 	smp_store_mb(vcpu->mode, SEVM_IN_GUEST);
 
 	on = this_cpu_read(sevm_host_cpu.on);
@@ -349,7 +262,7 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 			return SEVM_TO_USER;
 		}
 
-		if (has_requests(vcpu) || READ_ONCE(vcpu->vm->dead)) {
+		if (sevm_vcpu_has_requests(vcpu) || READ_ONCE(vcpu->vm->dead)) {
 			result = serve_requests(vcpu);
 			if (result != SEVM_RESUME)
 				return result;
@@ -360,14 +273,8 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 			return SEVM_TO_USER;
 		}
 
-		if (sevm_apic_accept_init_sipi(vcpu))
+		if (!sevm_mp_state_runs(vcpu) && sevm_mp_state_settle(vcpu))
 			continue;
-		sevm_power_accept(vcpu);
-
-		if (!can_run(vcpu)) {
-			sleep(vcpu);
-			continue;
-		}
 
 		result = enter_guest(vcpu);
 		if (result != SEVM_RESUME)
@@ -391,11 +298,9 @@ static int wait_for_init(struct sevm_vcpu *vcpu)
 	if (READ_ONCE(vcpu->run->immediate_exit__unsafe))
 		return -EINTR;
 	/* Other requests can wait: they do not start it. */
-	wait_event_interruptible(vcpu->wait, sevm_apic_has_init_sipi(vcpu) ||
-				 READ_ONCE(vcpu->vm->dead));
+	sevm_mp_state_wait_for_init(vcpu);
 	if (READ_ONCE(vcpu->vm->dead))
 		return sevm_io_killed(vcpu);
-	sevm_apic_accept_init_sipi(vcpu);
 	if (!has_signal())
 		return -EAGAIN;
 	vcpu->run->exit_reason = KVM_EXIT_INTR;
@@ -410,7 +315,7 @@ static int run(struct sevm_vcpu *vcpu)
 	int err = 0;
 
 	run->flags = 0;
-	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED)
+	if (vcpu->mp.state == KVM_MP_STATE_UNINITIALIZED)
 		return wait_for_init(vcpu);
 
 	/* KVM_CAP_SYNC_REGS is not offered. */

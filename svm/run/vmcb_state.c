@@ -10,11 +10,11 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
-#include "svm/irq/apic.h"
+#include "svm/kick.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/host.h"
-#include "svm/vcpu.h"
 #include "svm/cpu/vmcb.h"
+#include "svm/irq/apic.h"
 
 /* Attributes of a segment, as in bits 8-15 and 20-23 of a descriptor's upper half. */
 #define SEG_TYPE	0x00f

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * reset.c - the state of a vCPU after power-on and after INIT.
+ *
+ * Each file resets what it owns; here is only their order. Which of the two
+ * events resets a vCPU, and what it waits for afterwards, is mp_state.c's.
+ */
+#include "msr.h"
+#include "reset.h"
+#include "svm/cpu/cpuid.h"
+#include "svm/cpu/debug.h"
+#include "svm/cpu/fpu.h"
+#include "svm/cpu/vmcb.h"
+#include "svm/irq/apic.h"
+#include "svm/irq/event.h"
+
+void sevm_vcpu_reset(struct sevm_vcpu *vcpu, bool init)
+{
+	const struct kvm_cpuid_entry2 *leaf = sevm_cpuid_find(vcpu, 1, 0);
+
+	sevm_apic_reset(vcpu, init);
+	sevm_event_reset(vcpu);
+	sevm_debug_reset(vcpu);
+	sevm_msr_reset(vcpu, init);
+	sevm_vmcb_reset(vcpu, init);
+	sevm_fpu_reset(vcpu, init);
+	/* Family, model and stepping are in EDX after RESET and INIT. */
+	vcpu->regs[SEVM_RDX] = leaf ? leaf->eax : 0x600;
+	vcpu->vm->protect->vcpu_reset(vcpu, init);
+}

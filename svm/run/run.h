@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * run.h - KVM_RUN.
+ */
+#ifndef SEVM_SVM_RUN_H
+#define SEVM_SVM_RUN_H
+
+#include "svm/sevm.h"
+
+int sevm_vcpu_run(struct sevm_vcpu *vcpu);	/* KVM_RUN; vcpu->mutex held */
+/* It is going away: no CPU shall remember it as the one that ran last. */
+void sevm_vcpu_clear_last(struct sevm_vcpu *vcpu);
+
+#endif /* SEVM_SVM_RUN_H */
