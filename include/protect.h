@@ -86,7 +86,6 @@ enum sevm_access {
  *
  * ioctls.
  *
- * @enc_op: KVM_MEMORY_ENCRYPT_OP on the VM, vm->lock held by nobody.
  * @vm_ioctl: a VM ioctl of include/uapi/linux/sevm.h; -ENOTTY if not ours.
  */
 struct sevm_protect_ops {
@@ -115,30 +114,25 @@ struct sevm_protect_ops {
 	void (*complete_hold)(struct sevm_vcpu *vcpu, u32 kind);
 	bool (*msr_get)(struct sevm_vcpu *vcpu, u32 index, u64 *data);
 
-	long (*enc_op)(struct sevm_vm *vm, void __user *arg);
 	long (*vm_ioctl)(struct sevm_vm *vm, unsigned int cmd, unsigned long arg);
 };
-
 
 /* The null backend (svm/run/plain.c) and the SEV-ES backend (sev/es.c). */
 extern const struct sevm_protect_ops sevm_plain_ops;
 extern const struct sevm_protect_ops sevm_es_ops;
 
 /*
- * sev/es.c, for svm/main.c and svm/dev.c. sevm_es_setup() returns 0 also where
- * the host has no SEV-ES: plain guests remain, and sevm_es_available() tells.
+ * sev/host.c, for svm/main.c and svm/cap.c. sevm_es_setup() returns 0 also where
+ * the host has no SEV-ES: plain guests remain, and sevm_host_caps.sev_es tells.
  */
 int sevm_es_setup(void);
 void sevm_es_teardown(void);
-bool sevm_es_available(void);
-/* Highest ASID that SEV guests of any kind own; plain guests use those above. */
-u32 sevm_es_max_asid(void);
 /* A capability of KVM_CHECK_EXTENSION that only protection knows; -1: not ours. */
 int sevm_es_check_extension(long ext);
 
 /*
- * KVM_MEMORY_ENCRYPT_OP on a plain VM: turns it into a SEV-ES one
- * (KVM_SEV_ES_INIT), or answers as KVM does. sev/launch.c.
+ * KVM_MEMORY_ENCRYPT_OP on a VM of any kind, vm->lock held by nobody: on a plain one
+ * KVM_SEV_ES_INIT turns it into a SEV-ES one. sev/launch.c, for svm/vm.c.
  */
 long sevm_launch_enc_op(struct sevm_vm *vm, void __user *arg);
 

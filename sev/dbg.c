@@ -36,7 +36,7 @@ static int decrypt_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
 
 	sevm_es_flush_range(page_address(page), PAGE_SIZE);
 	sevm_es_flush_range(dbg->bounce, PAGE_SIZE);
-	return sevm_launch_command(es, SEV_CMD_DBG_DECRYPT, &data, cmd);
+	return sevm_psp_command(es->psp, SEV_CMD_DBG_DECRYPT, &data, (int *)&cmd->error);
 }
 
 /* Plain text into the bounce page, amid what the guest has around it. */
@@ -61,7 +61,7 @@ static int encrypt_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
 		return -ENOMEM;		/* KVM: a page that cannot be pinned */
 	sevm_es_flush_range(page_address(page), PAGE_SIZE);
 	sevm_es_flush_range(dbg->bounce, PAGE_SIZE);
-	return sevm_launch_command(es, SEV_CMD_DBG_ENCRYPT, &data, cmd);
+	return sevm_psp_command(es->psp, SEV_CMD_DBG_ENCRYPT, &data, (int *)&cmd->error);
 }
 
 static int one_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
@@ -72,7 +72,7 @@ static int one_page(struct sevm_es_vm *es, struct kvm_sev_cmd *cmd,
 	u32 offset = offset_in_page(dbg->guest);
 	int r;
 
-	pages = sevm_launch_pin(dbg->guest, len, !decrypt, &n);
+	pages = sevm_psp_pin(dbg->guest, len, !decrypt, &n);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	if (!decrypt) {

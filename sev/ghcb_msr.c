@@ -52,10 +52,10 @@ enum sevm_result sevm_ghcb_msr_end(struct sevm_vcpu *vcpu, u64 msr)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
-	if (!es->told_termination)
+	if (!es->logged_termination)
 		vcpu_notice(vcpu, "the guest asks for its termination: reason set %#llx, reason %#llx\n",
 			    msr >> 12 & 0xf, msr >> 16 & 0xff);
-	es->told_termination = true;
+	es->logged_termination = true;
 	return sevm_io_system_event(vcpu, KVM_SYSTEM_EVENT_SEV_TERM, msr);
 }
 

@@ -5,28 +5,26 @@
  * An ASID is the name of a key: while a cache or the data fabric may still hold
  * lines under it, it must not get a new key. So a freed ASID is dirty until
  * WBINVD on all CPUs and DF_FLUSH, done for all dirty ones at once when the
- * clean ones run out, and with the last VM: the next may be KVM's. DEACTIVATE
- * makes the firmware ask for both again and is kept out meanwhile. Invariant: an
+ * clean ones run out, and with the last VM: the next may be KVM's. Invariant: an
  * ASID is clean, dirty, or in one VM; or lost, if its key could not be unbound.
  */
 #include <linux/bitmap.h>
 #include <linux/misc_cgroup.h>
-#include <linux/rwsem.h>
 #include <linux/slab.h>
-#include <asm/smp.h>
 
 #include "sev.h"
 #include "svm/cpu/tlb.h"
 
 static DEFINE_MUTEX(lock);		/* the bitmaps */
-static DECLARE_RWSEM(flush_lock);	/* read: DEACTIVATE; write: the flush */
 static unsigned long *taken;		/* in a VM, or dirty */
 static unsigned long *dirty;
 static unsigned int users;		/* VMs that have one */
 
+static u32 max_asid;			/* SEV-ES: 1 .. this */
+
 static unsigned int bits(void)
 {
-	return sevm_es_caps.max_es_asid + 1;
+	return max_asid + 1;
 }
 
 /*
@@ -36,7 +34,7 @@ static unsigned int bits(void)
 #if IS_ENABLED(CONFIG_CGROUP_MISC) && IS_ENABLED(CONFIG_KVM_AMD_SEV)
 static void announce(void)
 {
-	misc_cg_set_capacity(MISC_CG_RES_SEV_ES, sevm_es_caps.max_es_asid);
+	misc_cg_set_capacity(MISC_CG_RES_SEV_ES, max_asid);
 }
 
 static int charge(struct sevm_es_vm *es)
@@ -76,8 +74,9 @@ static void uncharge(struct sevm_es_vm *es)
 }
 #endif
 
-int sevm_es_asid_setup(void)
+int sevm_keyslot_setup(u32 max)
 {
+	max_asid = max;
 	taken = bitmap_zalloc(bits(), GFP_KERNEL);
 	dirty = bitmap_zalloc(bits(), GFP_KERNEL);
 	if (!taken || !dirty) {
@@ -90,36 +89,15 @@ int sevm_es_asid_setup(void)
 	return 0;
 }
 
-void sevm_es_asid_teardown(void)
+void sevm_keyslot_teardown(void)
 {
 	int error;
 
 	/* It failed with the last VM. */
-	if (!bitmap_empty(dirty, bits()) && sevm_es_asid_flush(&error))
+	if (!bitmap_empty(dirty, bits()) && sevm_psp_flush(&error))
 		pr_warn("ASIDs left unflushed: firmware error %#x\n", error);
 	bitmap_free(taken);
 	bitmap_free(dirty);
-}
-
-int sevm_es_asid_flush(int *error)
-{
-	int r;
-
-	down_write(&flush_lock);
-	wbinvd_on_all_cpus();
-	r = sevm_psp_df_flush(error);
-	up_write(&flush_lock);
-	return r;
-}
-
-void sevm_es_asid_deactivate_begin(void)
-{
-	down_read(&flush_lock);
-}
-
-void sevm_es_asid_deactivate_end(void)
-{
-	up_read(&flush_lock);
 }
 
 /* Make the dirty ones clean. False: there are none, or the firmware failed. */
@@ -128,7 +106,7 @@ static bool reclaim(void)
 	int error;
 
 	lockdep_assert_held(&lock);
-	if (bitmap_empty(dirty, bits()) || sevm_es_asid_flush(&error))
+	if (bitmap_empty(dirty, bits()) || sevm_psp_flush(&error))
 		return false;
 	bitmap_andnot(taken, taken, dirty, bits());
 	bitmap_zero(dirty, bits());
@@ -153,7 +131,7 @@ static u32 pick(void)
 	return n;
 }
 
-int sevm_es_asid_get(struct sevm_vm *vm)
+int sevm_keyslot_get(struct sevm_vm *vm)
 {
 	struct sevm_es_vm *es = sevm_es_vm(vm);
 	int r = charge(es);
@@ -168,14 +146,14 @@ int sevm_es_asid_get(struct sevm_vm *vm)
 }
 
 /* Nothing runs under it any more. One that has its key still stays taken. */
-void sevm_es_asid_put(struct sevm_vm *vm)
+void sevm_keyslot_put(struct sevm_vm *vm)
 {
 	struct sevm_es_vm *es = sevm_es_vm(vm);
 
 	if (!vm->asid)
 		return;
 
-	sevm_asid_forget_fixed(vm->asid);
+	sevm_tlb_invalidate_asid(vm->asid);
 	mutex_lock(&lock);
 	if (!es->asid_keyed)
 		__clear_bit(vm->asid, taken);

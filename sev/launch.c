@@ -10,8 +10,8 @@
  *
  * The two debugging commands are in dbg.c.
  *
- * Absent, and answered like an unknown command (-EINVAL): SEND_*, RECEIVE_*, the
- * attestation report, certificates, SNP. KVM_SEV_INIT is what it would be in a
+ * Absent, and answered like an unknown command (-EINVAL): SEND_*, RECEIVE_*,
+ * certificates, SNP. KVM_SEV_INIT is what it would be in a
  * KVM whose BIOS gave all ASIDs to SEV-ES: -ENOTTY.
  */
 #include <linux/io.h>
@@ -24,6 +24,7 @@
 
 #include "sev.h"
 #include "svm/cpu/fpu.h"
+#include "svm/cpu/host.h"
 #include "svm/cpu/vmcb.h"
 
 /* ---- The VM ---- */
@@ -56,7 +57,7 @@ void sevm_launch_destroy(struct sevm_vm *vm)
 		if (sevm_psp_decommission(es->handle, true))
 			es->asid_bound = true;
 	}
-	sevm_es_asid_put(vm);
+	sevm_keyslot_put(vm);
 	if (es->psp)
 		fput(es->psp);
 
@@ -75,12 +76,12 @@ static int init_es(struct sevm_vm *vm, struct kvm_sev_cmd *cmd,
 	    init->ghcb_version > SEVM_GHCB_MAX || es->ready)
 		return -EINVAL;
 
-	r = sevm_es_asid_get(vm);
+	r = sevm_keyslot_get(vm);
 	if (r)
 		return r;
 	r = sevm_psp_init((int *)&cmd->error);
 	if (r) {
-		sevm_es_asid_put(vm);
+		sevm_keyslot_put(vm);
 		return r;
 	}
 
@@ -139,24 +140,9 @@ static int plain_init(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 
 /* ---- Commands ---- */
 
-/* Through the file of LAUNCH_START; before it there is none, as in KVM. */
-int sevm_launch_command(struct sevm_es_vm *es, unsigned int id, void *data,
-			struct kvm_sev_cmd *cmd)
+static int command(struct sevm_es_vm *es, unsigned int id, void *data, struct kvm_sev_cmd *cmd)
 {
-	if (!es->psp)
-		return -EBADF;
 	return sevm_psp_command(es->psp, id, data, (int *)&cmd->error);
-}
-
-struct page **sevm_launch_pin(u64 uaddr, u64 len, bool write, unsigned long *n)
-{
-	struct page **pages;
-
-	if (!len || uaddr + len < uaddr)
-		return ERR_PTR(-EINVAL);
-	pages = sevm_mem_pin_user(uaddr, len, write, n);
-	/* Whatever the reason, KVM has one word for it. */
-	return IS_ERR(pages) ? ERR_PTR(-ENOMEM) : pages;
 }
 
 /*
@@ -171,7 +157,7 @@ static struct page **pin_guest(struct sevm_vm *vm, u64 uaddr, u64 len,
 		return ERR_PTR(-EINVAL);
 	if (sevm_mem_pin_slots(vm, uaddr, len))
 		return ERR_PTR(-ENOMEM);
-	return sevm_launch_pin(uaddr, len, true, n);
+	return sevm_psp_pin(uaddr, len, true, n);
 }
 
 static void flush_pages(struct page **pages, unsigned long n)
@@ -311,7 +297,7 @@ static int launch_update_data(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 		run = run_of(pages + i, n - i);
 		data.address = __sme_set(page_to_phys(pages[i])) + offset;
 		data.len = min_t(u64, left, run * PAGE_SIZE - offset);
-		r = sevm_launch_command(es, SEV_CMD_LAUNCH_UPDATE_DATA, &data, cmd);
+		r = command(es, SEV_CMD_LAUNCH_UPDATE_DATA, &data, cmd);
 		if (r)
 			break;
 		left -= data.len;
@@ -338,7 +324,7 @@ static int update_vmsa(struct sevm_vcpu *vcpu, struct kvm_sev_cmd *cmd)
 	sevm_es_flush_range(es->vmsa, PAGE_SIZE);
 	data.address = __sme_pa(es->vmsa);
 	data.len = PAGE_SIZE;
-	r = sevm_launch_command(vm, SEV_CMD_LAUNCH_UPDATE_VMSA, &data, cmd);
+	r = command(vm, SEV_CMD_LAUNCH_UPDATE_VMSA, &data, cmd);
 	if (r)
 		return r;
 
@@ -395,7 +381,7 @@ static void *out_blob(u64 uaddr, u32 len)
 }
 
 /* ... and the rest of such a command that ended with r: what it told, and how long that is. */
-static int tell(int r, void *blob, u64 uaddr, u32 room, u32 told, u32 __user *len)
+static int copy_out_blob(int r, void *blob, u64 uaddr, u32 room, u32 told, u32 __user *len)
 {
 	/* The firmware fills the length also when it fails for want of room. */
 	if (!r || !room) {
@@ -427,8 +413,8 @@ static int launch_measure(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 		data.len = params.len;
 	}
 
-	r = sevm_launch_command(es, SEV_CMD_LAUNCH_MEASURE, &data, cmd);
-	return tell(r, blob, params.uaddr, params.len, data.len, &arg->len);
+	r = command(es, SEV_CMD_LAUNCH_MEASURE, &data, cmd);
+	return copy_out_blob(r, blob, params.uaddr, params.len, data.len, &arg->len);
 }
 
 /* The measured digest again, signed by the platform; at any time after LAUNCH_MEASURE. */
@@ -452,8 +438,8 @@ static int attestation_report(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 		memcpy(data.mnonce, params.mnonce, sizeof(data.mnonce));
 	}
 
-	r = sevm_launch_command(es, SEV_CMD_ATTESTATION_REPORT, &data, cmd);
-	return tell(r, blob, params.uaddr, params.len, data.len, &arg->len);
+	r = command(es, SEV_CMD_ATTESTATION_REPORT, &data, cmd);
+	return copy_out_blob(r, blob, params.uaddr, params.len, data.len, &arg->len);
 }
 
 static int launch_secret(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
@@ -498,7 +484,7 @@ static int launch_secret(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	data.hdr_address = pa;
 	data.hdr_len = params.hdr_len;
 
-	r = sevm_launch_command(es, SEV_CMD_LAUNCH_UPDATE_SECRET, &data, cmd);
+	r = command(es, SEV_CMD_LAUNCH_UPDATE_SECRET, &data, cmd);
 	kfree(hdr);
 out_free:
 	kfree(trans);
@@ -512,7 +498,7 @@ static int launch_finish(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	struct sevm_es_vm *es = sevm_es_vm(vm);
 	struct sev_data_launch_finish data = { .handle = es->handle };
 
-	return sevm_launch_command(es, SEV_CMD_LAUNCH_FINISH, &data, cmd);
+	return command(es, SEV_CMD_LAUNCH_FINISH, &data, cmd);
 }
 
 static int guest_status(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
@@ -522,7 +508,7 @@ static int guest_status(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	struct kvm_sev_guest_status params = { };
 	int r;
 
-	r = sevm_launch_command(es, SEV_CMD_GUEST_STATUS, &data, cmd);
+	r = command(es, SEV_CMD_GUEST_STATUS, &data, cmd);
 	if (r)
 		return r;
 
@@ -575,13 +561,13 @@ static int dispatch(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 	return -EINVAL;
 }
 
-/* Also the plain backend's: KVM_SEV_ES_INIT comes to a VM that is plain yet. */
+/* Of any VM: KVM_SEV_ES_INIT comes to one that is plain yet. */
 long sevm_launch_enc_op(struct sevm_vm *vm, void __user *arg)
 {
 	struct kvm_sev_cmd cmd;
 	int r;
 
-	if (!sevm_es_available())
+	if (!sevm_host_caps.sev_es)
 		return -ENOTTY;
 	/* "Is there SEV here?" */
 	if (!arg)

@@ -11,7 +11,9 @@
 #include <linux/kmod.h>
 #include <linux/module.h>
 #include <linux/psp-sev.h>
+#include <linux/rwsem.h>
 #include <linux/string.h>
+#include <asm/smp.h>
 
 #include "sev.h"
 
@@ -113,13 +115,33 @@ int sevm_psp_init(int *error)
 
 int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error)
 {
-	/* -EBADF: a file, but not /dev/sev */
-	return ccp.issue_cmd(psp, id, data, error);
+	/* No file: before LAUNCH_START. Or one that is not /dev/sev: ccp says so. */
+	return psp ? ccp.issue_cmd(psp, id, data, error) : -EBADF;
 }
 
-int sevm_psp_df_flush(int *error)
+struct page **sevm_psp_pin(u64 uaddr, u64 len, bool write, unsigned long *n)
 {
-	return ccp.df_flush(error);
+	struct page **pages;
+
+	if (!len || uaddr + len < uaddr)
+		return ERR_PTR(-EINVAL);
+	pages = sevm_mem_pin_user(uaddr, len, write, n);
+	/* Whatever the reason, KVM has one word for it. */
+	return IS_ERR(pages) ? ERR_PTR(-ENOMEM) : pages;
+}
+
+/* DEACTIVATE makes the firmware ask for both again: read to keep it out, write to flush. */
+static DECLARE_RWSEM(flush_lock);
+
+int sevm_psp_flush(int *error)
+{
+	int r;
+
+	down_write(&flush_lock);
+	wbinvd_on_all_cpus();
+	r = ccp.df_flush(error);
+	up_write(&flush_lock);
+	return r;
 }
 
 int sevm_psp_activate(u32 handle, u32 asid, int *error)
@@ -133,7 +155,7 @@ int sevm_psp_activate(u32 handle, u32 asid, int *error)
 	 */
 	if (r && (*error == SEV_RET_WBINVD_REQUIRED ||
 		  *error == SEV_RET_DFFLUSH_REQUIRED) &&
-	    !sevm_es_asid_flush(error))
+	    !sevm_psp_flush(error))
 		r = ccp.activate(&data, error);
 	return r;
 }
@@ -145,9 +167,9 @@ int sevm_psp_decommission(u32 handle, bool active)
 	int ret = 0, r, error = 0;
 
 	if (active) {
-		sevm_es_asid_deactivate_begin();
+		down_read(&flush_lock);
 		ret = ccp.deactivate(&deactivate, &error);
-		sevm_es_asid_deactivate_end();
+		up_read(&flush_lock);
 		if (ret)
 			pr_err_ratelimited("DEACTIVATE failed: %d, firmware error %#x\n",
 					   ret, error);

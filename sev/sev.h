@@ -55,8 +55,8 @@ struct sevm_es_vcpu {
 	struct sevm_ghcb_request request;
 	struct sevm_ghcb_reply reply;
 	bool reply_staged;
-	bool told_unsupported;		/* the log knows; sev/vmgexit.c */
-	bool told_termination;		/* the same; sev/ghcb_msr.c */
+	bool logged_unsupported;	/* once; sev/vmgexit.c */
+	bool logged_termination;		/* once; sev/ghcb_msr.c */
 
 	/* The scratch area of this request: a private copy */
 	struct {
@@ -80,38 +80,35 @@ static inline struct sevm_es_vcpu *sevm_es_vcpu(struct sevm_vcpu *vcpu)
 	return vcpu->protect_data;
 }
 
-/* es.c: what CPUID 8000_001F says, read once at load */
+/* host.c: what CPUID 8000_001F says, read once at load */
 struct sevm_es_caps {
-	bool available;
 	u8 cbit;
-	u32 max_asid;			/* of SEV guests of any kind */
 	u32 max_es_asid;		/* SEV-ES: 1 .. this */
 };
 
 extern struct sevm_es_caps sevm_es_caps;
 
-/* es.c: pages that a command of the firmware reads or writes behind the caches */
+/* host.c: pages that a command of the firmware reads or writes behind the caches */
 void sevm_es_flush_range(void *va, size_t len);
 /* ... and one of the host's own that holds ciphertext, before it is freed */
 void sevm_es_flush_encrypted(void *va, u32 asid);
 
 /* keyslot.c */
-int sevm_es_asid_setup(void);
-void sevm_es_asid_teardown(void);
-int sevm_es_asid_get(struct sevm_vm *vm);	/* 0, -EBUSY, -ENOMEM */
-void sevm_es_asid_put(struct sevm_vm *vm);
-/* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
-int sevm_es_asid_flush(int *error);
-/* DEACTIVATE must not come between the two: excluded by these */
-void sevm_es_asid_deactivate_begin(void);
-void sevm_es_asid_deactivate_end(void);
+int sevm_keyslot_setup(u32 max);		/* ASIDs: 1 .. max */
+void sevm_keyslot_teardown(void);
+int sevm_keyslot_get(struct sevm_vm *vm);	/* sets vm->asid: 0, -EBUSY, -ENOMEM */
+void sevm_keyslot_put(struct sevm_vm *vm);
 
 /* psp.c */
 int sevm_psp_setup(void);			/* 0, or an errno; says why */
 void sevm_psp_teardown(void);
 int sevm_psp_init(int *error);			/* the platform, if it is not yet */
+/* Through the VMM's /dev/sev, @psp; -EBADF: NULL, or another file. 0 or KVM's errno */
 int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error);
-int sevm_psp_df_flush(int *error);
+/* The VMM's pages around [uaddr, uaddr + len), for a command: -EINVAL or -ENOMEM, as KVM. */
+struct page **sevm_psp_pin(u64 uaddr, u64 len, bool write, unsigned long *n);
+/* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
+int sevm_psp_flush(int *error);
 /*
  * Bind the guest's key to its ASID; and undo both, whatever happened. Not 0: the
  * key is still bound, and its ASID must not be used again.
@@ -122,12 +119,6 @@ int sevm_psp_decommission(u32 handle, bool active);
 /* launch.c */
 int sevm_launch_init(struct sevm_vm *vm);	/* a typed VM: no INIT2 yet */
 void sevm_launch_destroy(struct sevm_vm *vm);
-
-/* Through the VMM's /dev/sev; -EBADF before LAUNCH_START. 0 or KVM's errno */
-int sevm_launch_command(struct sevm_es_vm *es, unsigned int id, void *data,
-			struct kvm_sev_cmd *cmd);
-/* The VMM's pages around [uaddr, uaddr + len): -EINVAL or -ENOMEM, as KVM. */
-struct page **sevm_launch_pin(u64 uaddr, u64 len, bool write, unsigned long *n);
 
 /* dbg.c */
 int sevm_dbg_decrypt(struct sevm_vm *vm, struct kvm_sev_cmd *cmd);

@@ -288,10 +288,10 @@ static enum sevm_result handle_unsupported(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 
-	if (!es->told_unsupported)
+	if (!es->logged_unsupported)
 		vcpu_notice(vcpu, "the guest cannot handle #VC %#llx (%#llx)\n",
 			    GET(vcpu, EXITINFO1), GET(vcpu, EXITINFO2));
-	es->told_unsupported = true;
+	es->logged_unsupported = true;
 	vcpu->run_errno = -EINVAL;
 	return SEVM_TO_USER;
 }

@@ -11,9 +11,9 @@
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/fpu.h"
 #include "svm/cpu/host.h"
+#include "svm/cpu/msr_map.h"
 #include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
-#include "svm/run/msr.h"
 
 static int __init sevm_init(void)
 {
@@ -28,7 +28,7 @@ static int __init sevm_init(void)
 	r = sevm_vmcb_setup();
 	if (r)
 		goto err_host;
-	r = sevm_msr_setup();
+	r = sevm_msr_map_setup();
 	if (r)
 		goto err_vmcb;
 	sevm_cpuid_setup();
@@ -38,21 +38,21 @@ static int __init sevm_init(void)
 	r = sevm_es_setup();
 	if (r)
 		goto err_msr;
-	r = sevm_asid_setup(sevm_es_max_asid() + 1, sevm_host_caps.max_asid);
+	r = sevm_tlb_setup();
 	if (r)
 		goto err_es;
 	/* Last: from here on there may be VMs. */
 	r = sevm_dev_register();
 	if (r)
-		goto err_asid;
+		goto err_tlb;
 	return 0;
 
-err_asid:
-	sevm_asid_teardown();
+err_tlb:
+	sevm_tlb_teardown();
 err_es:
 	sevm_es_teardown();
 err_msr:
-	sevm_msr_teardown();
+	sevm_msr_map_teardown();
 err_vmcb:
 	sevm_vmcb_teardown();
 err_host:
@@ -63,9 +63,9 @@ err_host:
 static void __exit sevm_exit(void)
 {
 	sevm_dev_unregister();
-	sevm_asid_teardown();
+	sevm_tlb_teardown();
 	sevm_es_teardown();
-	sevm_msr_teardown();
+	sevm_msr_map_teardown();
 	sevm_vmcb_teardown();
 	sevm_host_teardown();
 }

@@ -33,8 +33,6 @@
 
 #include <uapi/linux/sevm.h>
 
-#define PAT_DEFAULT	0x0007040600070406ULL
-
 /* ---- The file ---- */
 
 static vm_fault_t fault(struct vm_fault *vmf)
@@ -255,7 +253,6 @@ static struct sevm_vcpu *alloc_vcpu(struct sevm_vm *vm, u32 id)
 	vcpu->vm = vm;
 	vcpu->id = id;
 	vcpu->index = vm->created_vcpus;
-	vcpu->pat = PAT_DEFAULT;
 	vcpu->phys_bits = 36;
 	vcpu->tsc_khz = vm->default_tsc_khz;
 	vcpu->xcr0 = 1;
@@ -312,7 +309,7 @@ err_free:
  */
 void sevm_vcpu_free(struct sevm_vcpu *vcpu)
 {
-	sevm_asid_forget(vcpu);
+	sevm_tlb_invalidate_vcpu(vcpu);
 	sevm_vcpu_clear_last(vcpu);
 	vcpu->vm->protect->vcpu_free(vcpu);
 	if (vcpu->apic)

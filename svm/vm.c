@@ -25,7 +25,7 @@
 #include <linux/uaccess.h>
 #include <asm/tsc.h>
 
-#include "dev.h"
+#include "cap.h"
 #include "vcpu.h"
 #include "svm/mem/mem.h"
 #include "svm/mem/npt.h"
@@ -339,7 +339,7 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	/* These have locks of their own, or need none. */
 	switch (cmd) {
 	case KVM_CHECK_EXTENSION:
-		return sevm_dev_check_extension(arg);
+		return sevm_cap_check(arg);
 	case KVM_SET_USER_MEMORY_REGION:
 		return set_region(vm, argp, sizeof(struct kvm_userspace_memory_region));
 	case KVM_SET_USER_MEMORY_REGION2:
@@ -369,7 +369,7 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_GET_STATS_FD:
 		return sevm_stat_vm_fd(vm);
 	case KVM_MEMORY_ENCRYPT_OP:
-		return vm->protect->enc_op(vm, argp);
+		return sevm_launch_enc_op(vm, argp);
 	}
 	if (_IOC_TYPE(cmd) == SEVM_IO)
 		return vm->protect->vm_ioctl(vm, cmd, arg);
@@ -401,7 +401,7 @@ static const struct sevm_protect_ops *backend(unsigned long type)
 	case KVM_X86_DEFAULT_VM:
 		return &sevm_plain_ops;
 	case KVM_X86_SEV_ES_VM:
-		return sevm_es_available() ? &sevm_es_ops : NULL;
+		return sevm_host_caps.sev_es ? &sevm_es_ops : NULL;
 	default:
 		return NULL;
 	}

@@ -20,7 +20,6 @@
 #include "clock.h"
 #include "svm/kick.h"
 #include "svm/mem/mem.h"
-#include "svm/irq/apic.h"
 
 #define CLOCK_ENABLE	BIT_ULL(0)
 #define TOLERANCE_PPM	250U
@@ -225,8 +224,6 @@ static void set_offset(struct sevm_vcpu *vcpu, u64 offset)
 	WRITE_ONCE(vcpu->tsc_offset, offset);
 	if (vcpu->clock_msr & CLOCK_ENABLE)
 		sevm_vcpu_request(vcpu, SEVM_REQ_CLOCK);
-	if (vcpu->apic)
-		sevm_apic_restart_timer(vcpu);
 }
 
 /*

@@ -19,7 +19,8 @@ bool sevm_clock_khz_valid(u32 khz);	/* the VM's form of it: vm->default_tsc_khz 
 int sevm_clock_set_tsc_khz(struct sevm_vcpu *vcpu, u32 khz);
 /*
  * Guest time stamp counter now (any context); and a write to it. host: by an
- * ioctl, with KVM's rule that makes the TSCs of several vCPUs equal.
+ * ioctl, with KVM's rule that makes the TSCs of several vCPUs equal. Who writes
+ * restarts the deadline timer afterwards: sevm_apic_restart_timer().
  */
 void sevm_clock_adjust_tsc(struct sevm_vcpu *vcpu, s64 delta);
 u64 sevm_clock_tsc(struct sevm_vcpu *vcpu);

@@ -271,7 +271,7 @@ static void fill_8000_0008(struct kvm_cpuid_entry2 *entry)
 
 static void fill_8000_001f(struct kvm_cpuid_entry2 *entry)
 {
-	if (!sevm_es_available()) {
+	if (!sevm_host_caps.sev_es) {
 		entry->eax = 0;
 		entry->ebx = 0;
 		entry->ecx = 0;

@@ -27,7 +27,6 @@
 #include <asm/svm.h>
 
 #include "host.h"
-#include "tlb.h"
 
 #define CPUID_SVM		0x8000000a
 #define SVM_FEATURE_CLEAN	BIT(5)
@@ -96,7 +95,6 @@ static void read_caps(void)
 	caps->lbrv = boot_cpu_has(X86_FEATURE_LBRV);
 	caps->v_spec_ctrl = boot_cpu_has(X86_FEATURE_V_SPEC_CTRL);
 	caps->tsc_scale = boot_cpu_has(X86_FEATURE_TSCRATEMSR);
-	caps->vgif = boot_cpu_has(X86_FEATURE_VGIF);
 	caps->vmcb_clean = edx & SVM_FEATURE_CLEAN;
 	caps->max_asid = ebx ? ebx - 1 : 0;
 	caps->xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
@@ -149,8 +147,7 @@ static int enable(void)
 	/* Where the CPU virtualizes TSC_AUX, #VMEXIT restores it from here. */
 	*(u32 *)((void *)hc->image + SAVE_TSC_AUX) = hc->tsc_aux;
 
-	/* What this CPU's TLB holds under our ASIDs is from another life. */
-	sevm_asid_forget_cpu(smp_processor_id());
+	hc->epoch++;
 	hc->on = true;
 	return 0;
 }

@@ -24,6 +24,7 @@ struct sevm_host_cpu {
 	u64 save_pa;			/* the host save area */
 	struct sev_es_save_area *image;	/* in it: what #VMEXIT of a SEV-ES guest restores */
 	u64 tsc_aux;			/* the host's */
+	u64 epoch;			/* +1 each time SVM is turned on: older TLB entries are not ours */
 	bool on;			/* SVM is */
 };
 
@@ -32,7 +33,7 @@ DECLARE_PER_CPU(struct sevm_host_cpu, sevm_host_cpu);
 /* SVM was off: wait until it is on, interrupts on. 0 or -EINTR. */
 int sevm_host_wait(void);
 
-/* What the CPU offers */
+/* What the CPU offers; written at load, by host.c, and by sev/host.c what it says of SEV */
 struct sevm_host_caps {
 	bool nrips;
 	bool decode_assists;
@@ -41,11 +42,12 @@ struct sevm_host_caps {
 	bool v_spec_ctrl;
 	bool tsc_scale;
 	bool vmcb_clean;
-	bool vgif;
 	u32 max_asid;
 	u64 xcr0;		/* the host's own */
 	u64 xss;
 	u64 efer;
+	u32 max_sev_asid;	/* 1 to this are SEV guests' of any kind, whether we have them or not */
+	bool sev_es;		/* SEV-ES guests can be launched */
 };
 
 extern struct sevm_host_caps sevm_host_caps;

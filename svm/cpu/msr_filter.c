@@ -13,7 +13,7 @@
 #include <linux/uaccess.h>
 
 #include "msr_filter.h"
-#include "svm/run/msr_internal.h"
+#include "msr_map.h"
 
 #define MAX_BITMAP	0x600		/* bytes, as in KVM */
 
@@ -112,9 +112,9 @@ static struct sevm_msr_filter *make_filter(const struct kvm_msr_filter *user)
 	if (!r && !filter->count && !filter->allow_others)
 		r = -EINVAL;
 	/* What never exits cannot be denied. */
-	for (i = 0; !r && sevm_msr_passed(i); i++)
-		if (!allows(filter, sevm_msr_passed(i), KVM_MSR_FILTER_READ) ||
-		    !allows(filter, sevm_msr_passed(i), KVM_MSR_FILTER_WRITE))
+	for (i = 0; !r && sevm_msr_map_passthrough(i); i++)
+		if (!allows(filter, sevm_msr_map_passthrough(i), KVM_MSR_FILTER_READ) ||
+		    !allows(filter, sevm_msr_map_passthrough(i), KVM_MSR_FILTER_WRITE))
 			r = -EINVAL;
 	if (r) {
 		free_filter(filter);

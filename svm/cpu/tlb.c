@@ -8,7 +8,8 @@
  * vCPUs on all CPUs, given by the firmware's key slots.
  *
  * The table. A TLB entry belongs to (CPU, ASID); it is stale for this vCPU if
- * it was made before a flush was asked for, or by somebody else.
+ * it was made before a flush was asked for, before SVM was turned on here (the
+ * epoch of host.c), or by somebody else.
  *
  *	own ASID, generation current, same CPU		(a) nothing
  *	own ASID, generation old or another CPU		(b) a fresh ASID;
@@ -28,6 +29,7 @@
 #include "vmcb.h"
 
 struct asid_cpu {
+	u64 epoch;		/* of SVM on this CPU: sevm_host_cpu */
 	u64 generation;
 	u32 next;
 	/* Fixed ASIDs: who ran last here; only ever compared, never followed. */
@@ -35,31 +37,29 @@ struct asid_cpu {
 };
 
 static DEFINE_PER_CPU(struct asid_cpu, asid_cpus);
-static u32 first_asid, last_asid;
+static u32 first_asid, last_asid;	/* of plain guests; 0: SEV took them all */
+static u32 max_fixed;			/* ASIDs of SEV guests: 1 to this */
 
-int sevm_asid_setup(u32 first_plain, u32 last)
+int sevm_tlb_setup(void)
 {
 	int cpu;
 
-	if (first_plain > last)
-		first_plain = 0;	/* SEV took them all: no plain guests */
-	first_asid = first_plain;
-	last_asid = last;
+	max_fixed = sevm_host_caps.max_sev_asid;
+	last_asid = sevm_host_caps.max_asid;
+	first_asid = max_fixed < last_asid ? max_fixed + 1 : 0;
 	for_each_possible_cpu(cpu) {
 		struct asid_cpu *ac = per_cpu_ptr(&asid_cpus, cpu);
 
-		ac->generation = 1;
-		ac->next = last_asid + 1;
-		ac->last = kvcalloc(sevm_es_max_asid() + 1, sizeof(*ac->last), GFP_KERNEL);
+		ac->last = kvcalloc(max_fixed + 1, sizeof(*ac->last), GFP_KERNEL);
 		if (!ac->last) {
-			sevm_asid_teardown();
+			sevm_tlb_teardown();
 			return -ENOMEM;
 		}
 	}
 	return 0;
 }
 
-void sevm_asid_teardown(void)
+void sevm_tlb_teardown(void)
 {
 	int cpu;
 
@@ -69,7 +69,7 @@ void sevm_asid_teardown(void)
 	}
 }
 
-bool sevm_asid_plain_available(void)
+bool sevm_tlb_has_plain_asids(void)
 {
 	return first_asid;
 }
@@ -108,7 +108,17 @@ static void prepare_fixed(struct sevm_vcpu *vcpu, struct asid_cpu *ac, int cpu,
 	sevm_vmcb_set_asid(vcpu, asid, tlb_control);
 }
 
-void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu)
+void sevm_tlb_invalidate_cpu(int cpu)
+{
+	struct asid_cpu *ac = per_cpu_ptr(&asid_cpus, cpu);
+
+	/* The next entry starts a generation with a flush of everything. */
+	ac->generation++;
+	ac->next = last_asid + 1;
+	memset(ac->last, 0, (max_fixed + 1) * sizeof(*ac->last));
+}
+
+void sevm_tlb_prepare(struct sevm_vcpu *vcpu, int cpu)
 {
 	struct asid_cpu *ac = this_cpu_ptr(&asid_cpus);
 	u32 fixed = vcpu->vm->asid;
@@ -118,6 +128,10 @@ void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu)
 
 	if (flush)							/* (e) */
 		sevm_count(vcpu, tlb_flushes);
+	if (unlikely(ac->epoch != this_cpu_read(sevm_host_cpu.epoch))) {
+		ac->epoch = this_cpu_read(sevm_host_cpu.epoch);
+		sevm_tlb_invalidate_cpu(cpu);
+	}
 	if (fixed)
 		prepare_fixed(vcpu, ac, cpu, fixed, flush);
 	else
@@ -125,7 +139,7 @@ void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu)
 }
 
 /* A new vCPU may get the old one's memory: its address must not look familiar. */
-void sevm_asid_forget(struct sevm_vcpu *vcpu)
+void sevm_tlb_invalidate_vcpu(struct sevm_vcpu *vcpu)
 {
 	u32 fixed = vcpu->vm->asid;
 	int cpu;
@@ -136,23 +150,12 @@ void sevm_asid_forget(struct sevm_vcpu *vcpu)
 		cmpxchg(&per_cpu(asid_cpus, cpu).last[fixed], vcpu, NULL);
 }
 
-void sevm_asid_forget_fixed(u32 asid)
+void sevm_tlb_invalidate_asid(u32 asid)
 {
 	int cpu;
 
-	if (WARN_ON_ONCE(!asid || asid > sevm_es_max_asid()))
+	if (WARN_ON_ONCE(!asid || asid > max_fixed))
 		return;
 	for_each_possible_cpu(cpu)
 		WRITE_ONCE(per_cpu(asid_cpus, cpu).last[asid], NULL);
-}
-
-void sevm_asid_forget_cpu(int cpu)
-{
-	struct asid_cpu *ac = per_cpu_ptr(&asid_cpus, cpu);
-
-	/* The next entry starts a generation with a flush of everything. */
-	ac->generation++;
-	ac->next = last_asid + 1;
-	if (ac->last)
-		memset(ac->last, 0, (sevm_es_max_asid() + 1) * sizeof(*ac->last));
 }

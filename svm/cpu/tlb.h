@@ -7,16 +7,16 @@
 
 #include "svm/sevm.h"
 
-int sevm_asid_setup(u32 first_plain, u32 last);
-void sevm_asid_teardown(void);
-bool sevm_asid_plain_available(void);	/* did SEV leave any? */
+int sevm_tlb_setup(void);		/* after SEV has said how many ASIDs are its own */
+void sevm_tlb_teardown(void);
+bool sevm_tlb_has_plain_asids(void);	/* did SEV leave any? */
 
 /* Interrupts off, before entry on this CPU: ASID and TLB_CONTROL of the VMCB. */
-void sevm_asid_prepare(struct sevm_vcpu *vcpu, int cpu);
+void sevm_tlb_prepare(struct sevm_vcpu *vcpu, int cpu);
 /* A vCPU, or a VM's fixed ASID, is gone: what ran last where no longer counts. */
-void sevm_asid_forget(struct sevm_vcpu *vcpu);
-void sevm_asid_forget_fixed(u32 asid);
-/* Interrupts off, on this CPU, whose SVM was just turned on. */
-void sevm_asid_forget_cpu(int cpu);
+void sevm_tlb_invalidate_vcpu(struct sevm_vcpu *vcpu);
+void sevm_tlb_invalidate_asid(u32 asid);
+/* Interrupts off, on this CPU: the next entry flushes, whoever's it is. */
+void sevm_tlb_invalidate_cpu(int cpu);
 
 #endif /* SEVM_SVM_TLB_H */

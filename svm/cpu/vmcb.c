@@ -17,12 +17,8 @@
 #include <asm/processor-flags.h>
 
 #include "host.h"
+#include "msr_map.h"
 #include "vmcb.h"
-#include "vmcb_internal.h"
-#include "walk.h"
-#include "svm/irq/apic.h"
-#include "svm/run/exit.h"
-#include "svm/run/msr.h"
 
 /* 12 KiB of ones, and a page beyond: an access at 0xffff looks one byte on. */
 #define IOPM_ORDER	2
@@ -239,17 +235,6 @@ void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on)
 		*state &= ~SVM_INTERRUPT_SHADOW_MASK;
 }
 
-void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control)
-{
-	struct vmcb_control_area *c = &vcpu->vmcb->control;
-
-	if (c->asid != asid) {
-		c->asid = asid;
-		c->clean &= ~VMCB_CLEAN_ASID;
-	}
-	c->tlb_ctl = tlb_control;
-}
-
 void sevm_vmcb_inject(struct sevm_vcpu *vcpu, u32 event, u32 error_code)
 {
 	vcpu->vmcb->control.event_inj = event;
@@ -327,12 +312,6 @@ void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu)
 	}
 	if (sevm_host_caps.v_spec_ctrl)
 		vmcb->save.spec_ctrl = vcpu->spec_ctrl;
-	if (vcpu->apic) {
-		u8 cr8 = sevm_apic_get_cr8(vcpu);
-
-		if (cr8 != vcpu->cr8 || cr8 != (c->int_ctl & V_TPR_MASK))
-			sevm_vmcb_set_cr8(vcpu, cr8);
-	}
 }
 
 void sevm_vmcb_forget_cached(struct sevm_vcpu *vcpu)
@@ -345,7 +324,6 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 	struct vmcb *vmcb = vcpu->vmcb;
 	struct vmcb_control_area *c = &vmcb->control;
 	struct sevm_exit *exit = &vcpu->exit;
-	u8 cr8;
 
 	exit->code = sevm_vmcb_exit_code(c);
 	exit->info1 = c->exit_info_1;
@@ -364,29 +342,11 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 	memcpy(exit->insn_bytes, c->insn_bytes, sizeof(exit->insn_bytes));
 
 	/* What a plain guest may have changed without an exit. */
-	cr8 = c->int_ctl & V_TPR_MASK;
-	if (cr8 != vcpu->cr8) {
-		vcpu->cr8 = cr8;
-		if (vcpu->apic)
-			sevm_apic_set_cr8(vcpu, cr8);
-	}
 	if (vcpu->cr0 != vmcb->save.cr0)
 		vcpu->cr0_hidden = 0;
 	vcpu->cr0 = vmcb->save.cr0;
 	vcpu->cr4 = vmcb->save.cr4;
 	vcpu->efer = vmcb->save.efer & ~EFER_SVME;
-}
-
-/* Past the instruction that exited. Never for a protected guest. */
-void sevm_vmcb_skip(struct sevm_vcpu *vcpu, unsigned int len)
-{
-	struct vmcb_save_area *s = &vcpu->vmcb->save;
-
-	if (sevm_host_caps.nrips && vcpu->exit.next_rip)
-		s->rip = vcpu->exit.next_rip;
-	else
-		s->rip += sevm_walk_insn_len(vcpu, len);
-	sevm_vmcb_clear_interrupt_shadow(vcpu);
 }
 
 u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu)
@@ -409,11 +369,6 @@ void sevm_vmcb_set_real_cs(struct sevm_vcpu *vcpu, u16 selector)
 u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu)
 {
 	return vcpu->vmcb->save.rflags;
-}
-
-void sevm_vmcb_set_rflags(struct sevm_vcpu *vcpu, u64 rflags)
-{
-	vcpu->vmcb->save.rflags = rflags | X86_EFLAGS_FIXED;
 }
 
 u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu)

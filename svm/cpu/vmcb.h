@@ -9,6 +9,20 @@
 
 #include "svm/sevm.h"
 
+/* Clean bits: the CPU may take from its cache what the bit covers. */
+#define VMCB_CLEAN_INTERCEPTS	BIT(0)	/* and TSC offset, pause filter */
+#define VMCB_CLEAN_PERM_MAP	BIT(1)
+#define VMCB_CLEAN_ASID		BIT(2)
+#define VMCB_CLEAN_INTR		BIT(3)
+#define VMCB_CLEAN_NP		BIT(4)	/* nested CR3, G_PAT */
+#define VMCB_CLEAN_CR		BIT(5)	/* CR0, CR3, CR4, EFER */
+#define VMCB_CLEAN_DR		BIT(6)
+#define VMCB_CLEAN_DT		BIT(7)
+#define VMCB_CLEAN_SEG		BIT(8)	/* and CPL */
+#define VMCB_CLEAN_CR2		BIT(9)
+#define VMCB_CLEAN_LBR		BIT(10)
+#define VMCB_CLEAN_ALL		0x7ffU
+
 int sevm_vmcb_setup(void);	/* once: the I/O permission map, all ones */
 void sevm_vmcb_teardown(void);
 
@@ -67,8 +81,6 @@ int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs);
 u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu);
 u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu);
 u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu);
-/* Past the instruction that exited (vcpu->exit.next_rip, or decoded length). */
-void sevm_vmcb_skip(struct sevm_vcpu *vcpu, unsigned int len);
 u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu);
 void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
 
@@ -84,13 +96,22 @@ bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
 
 /* The vCPU's own thread, interrupts off: what other rooms keep goes in. */
 void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
-/* And back out, just after the world switch: vcpu->exit, CR8. */
+/* And back out, just after the world switch: vcpu->exit. */
 void sevm_vmcb_leave(struct sevm_vcpu *vcpu);
 /* What the CPU may have of it in its cache is not to be relied on. */
 void sevm_vmcb_forget_cached(struct sevm_vcpu *vcpu);
 
 /* For tlb.c */
-void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control);
+static inline void sevm_vmcb_set_asid(struct sevm_vcpu *vcpu, u32 asid, u8 tlb_control)
+{
+	struct vmcb_control_area *c = &vcpu->vmcb->control;
+
+	if (c->asid != asid) {
+		c->asid = asid;
+		c->clean &= ~VMCB_CLEAN_ASID;
+	}
+	c->tlb_ctl = tlb_control;
+}
 
 /* For event.c: EVENTINJ, and the window in which an interrupt could go in. */
 void sevm_vmcb_inject(struct sevm_vcpu *vcpu, u32 event, u32 error_code);
@@ -102,10 +123,14 @@ static inline bool sevm_vmcb_window_open(struct sevm_vcpu *vcpu)
 
 void sevm_vmcb_set_iret_intercept(struct sevm_vcpu *vcpu, bool on);
 void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on);
-void sevm_vmcb_set_rflags(struct sevm_vcpu *vcpu, u64 rflags);
 void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip);
 void sevm_vmcb_set_real_cs(struct sevm_vcpu *vcpu, u16 selector);
 void sevm_vmcb_set_cr2(struct sevm_vcpu *vcpu, u64 cr2);
+static inline u8 sevm_vmcb_get_cr8(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->control.int_ctl & V_TPR_MASK;
+}
+
 void sevm_vmcb_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
 
 /* For debug.c */

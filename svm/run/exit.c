@@ -22,6 +22,7 @@
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"
 #include "svm/cpu/fpu.h"
+#include "svm/cpu/host.h"
 #include "svm/cpu/vmcb.h"
 #include "svm/cpu/walk.h"
 #include "svm/irq/event.h"
@@ -41,6 +42,16 @@ enum sevm_result sevm_exit_ud(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
+/* Past the instruction that exited, whose opcode has len bytes. Never for a protected guest. */
+static void skip(struct sevm_vcpu *vcpu, unsigned int len)
+{
+	if (sevm_host_caps.nrips && vcpu->exit.next_rip)
+		sevm_vmcb_set_rip(vcpu, vcpu->exit.next_rip);
+	else
+		sevm_vmcb_set_rip(vcpu, sevm_vmcb_get_rip(vcpu) + sevm_walk_insn_len(vcpu, len));
+	sevm_vmcb_clear_interrupt_shadow(vcpu);
+}
+
 /* Whatever it was has been done by coming here. */
 static enum sevm_result nothing(struct sevm_vcpu *vcpu)
 {
@@ -55,14 +66,14 @@ static enum sevm_result interrupt(struct sevm_vcpu *vcpu)
 
 static enum sevm_result skip_2(struct sevm_vcpu *vcpu)
 {
-	sevm_vmcb_skip(vcpu, 2);
+	skip(vcpu, 2);
 	return SEVM_RESUME;
 }
 
 /* MONITOR and MWAIT as no-operations: a guest that loops on them is right. */
 static enum sevm_result skip_3(struct sevm_vcpu *vcpu)
 {
-	sevm_vmcb_skip(vcpu, 3);
+	skip(vcpu, 3);
 	return SEVM_RESUME;
 }
 
@@ -109,7 +120,7 @@ static enum sevm_result hlt(struct sevm_vcpu *vcpu)
 	if (sevm_vmcb_has_vmsa(vcpu))
 		sevm_vmcb_clear_interrupt_shadow(vcpu);
 	else
-		sevm_vmcb_skip(vcpu, 1);
+		skip(vcpu, 1);
 	return sevm_exit_halt(vcpu);
 }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * msr.c - who reads and writes MSRs: the guest, userspace, nobody.
+ * msr.c - who reads and writes MSRs: the guest and userspace.
  *
  * RDMSR and WRMSR by the guest, through userspace if it wants to be asked; the
- * MSR ioctls; the permission maps, which let the hardware answer alone. What an
- * MSR means is in msr_table.c.
+ * MSR ioctls. What an MSR means is in msr_table.c, which ones the hardware answers
+ * alone in svm/cpu/msr_map.c.
  */
 #include <linux/kvm_para.h>
-#include <linux/mm.h>
-#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/mce.h>
@@ -17,11 +15,10 @@
 #include "io.h"
 #include "msr.h"
 #include "msr_internal.h"
-#include "svm/cpu/clock.h"
 #include "svm/cpu/msr_filter.h"
+#include "svm/cpu/msr_map.h"
 
 #define MAX_ENTRIES	256	/* KVM's MAX_IO_MSRS: one less may come at once */
-#define PAT_RESET	0x0007040600070406ULL
 
 /*
  * What a protected guest keeps for itself is not ours to say or to set:
@@ -31,7 +28,7 @@ static int check_protected(struct sevm_vcpu *vcpu, u32 index, bool host)
 {
 	enum sevm_access access;
 
-	if (!sevm_msr_is_passed(index))
+	if (!sevm_msr_map_is_passthrough(index))
 		return 0;
 	access = vcpu->vm->protect->state_access(vcpu);
 	if (access == SEVM_ACCESS_OPEN)
@@ -244,116 +241,6 @@ int sevm_msr_ioctl_set(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg)
 	return each(vcpu, arg, set_one, false);
 }
 
-/* Nobody: the permission maps. Two bits an MSR, set: intercept. */
-
-#define MAP_ORDER	1
-
-static const struct {
-	u32 index;
-	bool plain;
-	unsigned int feature;	/* only on a host with it; 0: on any */
-} passed[] = {
-	{ MSR_STAR, true }, { MSR_LSTAR, true }, { MSR_CSTAR, true },
-	{ MSR_SYSCALL_MASK, true }, { MSR_FS_BASE, true }, { MSR_GS_BASE, true },
-	{ MSR_KERNEL_GS_BASE, true }, { MSR_IA32_SYSENTER_CS, true },
-	{ MSR_IA32_SYSENTER_ESP, true }, { MSR_IA32_SYSENTER_EIP, true },
-	/* In the VMSA, where we can neither read nor write them: */
-	{ MSR_EFER }, { MSR_IA32_CR_PAT }, { MSR_AMD64_SEV_ES_GHCB },
-	{ MSR_IA32_XSS, false, X86_FEATURE_XSAVES },
-	{ MSR_TSC_AUX, false, X86_FEATURE_V_TSC_AUX },
-	{ MSR_IA32_SPEC_CTRL, false, X86_FEATURE_V_SPEC_CTRL },
-	{ MSR_IA32_DEBUGCTLMSR },
-	{ MSR_IA32_LASTBRANCHFROMIP }, { MSR_IA32_LASTBRANCHTOIP },
-	{ MSR_IA32_LASTINTFROMIP }, { MSR_IA32_LASTINTTOIP },
-};
-
-static u8 *map_plain, *map_protected;
-
-static bool is_here(unsigned int feature)
-{
-	return !feature || boot_cpu_has(feature);
-}
-
-/* The byte of a map with an MSR's two bits; NULL: an MSR that no map knows. */
-static u8 *bits_of(u8 *map, u32 index)
-{
-	static const u32 bases[] = { 0, 0xc0000000, 0xc0010000 };
-	unsigned int i;
-
-#pragma GCC unroll 3
-	for (i = 0; i < ARRAY_SIZE(bases); i++) {
-		u32 n = index - bases[i];
-
-		if (n < 0x2000)
-			return &map[i * 0x800 + array_index_nospec(n, 0x2000) / 4];
-	}
-	return NULL;
-}
-
-/* For each access that exits: one look into the map, not a search. */
-bool sevm_msr_is_passed(u32 index)
-{
-	const u8 *bits = bits_of(map_protected, index);
-
-	return bits && !(*bits & 3 << index % 4 * 2);
-}
-
-u32 sevm_msr_passed(unsigned int i)
-{
-	return i < ARRAY_SIZE(passed) ? passed[i].index : 0;
-}
-
-static void pass(u8 *map, u32 index)
-{
-	u8 *bits = bits_of(map, index);
-
-	if (bits)
-		*bits &= ~(3 << index % 4 * 2);
-}
-
-static u8 *new_map(bool protected)
-{
-	u8 *map = (u8 *)__get_free_pages(GFP_KERNEL, MAP_ORDER);
-	unsigned int i;
-
-	if (!map)
-		return NULL;
-	memset(map, 0xff, PAGE_SIZE << MAP_ORDER);
-	for (i = 0; i < ARRAY_SIZE(passed); i++) {
-		if ((protected || passed[i].plain) && is_here(passed[i].feature))
-			pass(map, passed[i].index);
-	}
-	return map;
-}
-
-int __init sevm_msr_setup(void)
-{
-	map_plain = new_map(false);
-	map_protected = new_map(true);
-	if (map_plain && map_protected)
-		return 0;
-	sevm_msr_teardown();
-	return -ENOMEM;
-}
-
-void sevm_msr_teardown(void)
-{
-	free_pages((unsigned long)map_plain, MAP_ORDER);
-	free_pages((unsigned long)map_protected, MAP_ORDER);
-	map_plain = NULL;
-	map_protected = NULL;
-}
-
-u64 sevm_msr_map_plain(void)
-{
-	return __pa(map_plain);
-}
-
-u64 sevm_msr_map_protected(void)
-{
-	return __pa(map_protected);
-}
-
 /* Life */
 
 int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap)
@@ -382,8 +269,6 @@ int sevm_msr_init(struct sevm_vcpu *vcpu)
 	msrs->osvw_length = 3;
 	sevm_msr_feature(MSR_AMD64_DE_CFG, &msrs->de_cfg);
 	sevm_msr_feature(MSR_IA32_UCODE_REV, &msrs->ucode_rev);
-	/* A new vCPU's TSC starts at 0, or with those of the others. */
-	sevm_clock_set_tsc(vcpu, 0, true);
 	return 0;
 }
 
@@ -398,7 +283,7 @@ void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init)
 {
 	if (init)
 		return;
-	vcpu->pat = PAT_RESET;
+	vcpu->pat = SEVM_PAT_RESET;
 	vcpu->xss = 0;
 	vcpu->spec_ctrl = 0;
 	vcpu->msrs->misc_enable = MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL |

@@ -11,8 +11,9 @@ int sevm_msr_init(struct sevm_vcpu *vcpu);
 void sevm_msr_free(struct sevm_vcpu *vcpu);
 void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init);
 
-/* KVM_X86_SETUP_MCE: 0 or -EINVAL. SEVM_MCE_CAP: KVM_X86_GET_MCE_CAP_SUPPORTED */
 #define SEVM_MCE_BANKS		32
+#define SEVM_PAT_RESET		0x0007040600070406ULL
+/* KVM_X86_SETUP_MCE: 0 or -EINVAL. SEVM_MCE_CAP: KVM_X86_GET_MCE_CAP_SUPPORTED */
 #define SEVM_MCE_CAP	(BIT_ULL(8) | BIT_ULL(24))	/* MCG_CTL_P, MCG_SER_P */
 int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap);
 
@@ -38,11 +39,5 @@ int sevm_msr_get_feature_list(struct kvm_msr_list __user *arg);
 int sevm_msr_get_features(struct kvm_msrs __user *arg);		/* device KVM_GET_MSRS */
 int sevm_msr_ioctl_get(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg);
 int sevm_msr_ioctl_set(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg);
-
-/* The MSR permission map shared by all guests of a kind: physical addresses. */
-int sevm_msr_setup(void);
-void sevm_msr_teardown(void);
-u64 sevm_msr_map_plain(void);
-u64 sevm_msr_map_protected(void);
 
 #endif /* SEVM_SVM_MSR_H */

@@ -5,9 +5,8 @@
 #ifndef SEVM_SVM_MSR_INTERNAL_H
 #define SEVM_SVM_MSR_INTERNAL_H
 
-#include "svm/sevm.h"
+#include "msr.h"
 
-#define SEVM_MCE_BANKS		32
 #define SEVM_MTRR_VARIABLE	8
 
 /* Indices; the kernel's names for them are not in its own style. */
@@ -44,9 +43,5 @@ int sevm_msr_table_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host);
 int sevm_msr_table_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host);
 /* Values that all vCPUs start with: the feature MSRs. -ENOENT: none of them. */
 int sevm_msr_feature(u32 index, u64 *data);
-/* Does a protected guest reach it without us, so that we do not know it? */
-bool sevm_msr_is_passed(u32 index);
-/* The MSRs that guests of either kind reach without an exit, in turn; 0: no more. */
-u32 sevm_msr_passed(unsigned int i);
 
 #endif /* SEVM_SVM_MSR_INTERNAL_H */

@@ -230,6 +230,7 @@ SET(tsc)
 	u64 old = vcpu->tsc_offset;
 
 	sevm_clock_set_tsc(vcpu, data, host);
+	sevm_apic_restart_timer(vcpu);
 	if (!host)
 		vcpu->msrs->tsc_adjust += vcpu->tsc_offset - old;
 	return 0;
@@ -237,8 +238,10 @@ SET(tsc)
 
 SET(tsc_adjust)
 {
-	if (!host)
+	if (!host) {
 		sevm_clock_adjust_tsc(vcpu, data - vcpu->msrs->tsc_adjust);
+		sevm_apic_restart_timer(vcpu);
+	}
 	vcpu->msrs->tsc_adjust = data;
 	return 0;
 }

@@ -49,7 +49,7 @@ static void vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 static int pre_run(struct sevm_vcpu *vcpu)
 {
 	/* SEV may own every ASID of the CPU. */
-	return sevm_asid_plain_available() ? 0 : -EBUSY;
+	return sevm_tlb_has_plain_asids() ? 0 : -EBUSY;
 }
 
 static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
@@ -130,6 +130,5 @@ const struct sevm_protect_ops sevm_plain_ops = {
 	.start_ap = start_ap,
 	.complete_hold = complete_hold,
 	.msr_get = msr_get,
-	.enc_op = sevm_launch_enc_op,
 	.vm_ioctl = vm_ioctl,
 };

@@ -145,6 +145,30 @@ static void fill_door(struct sevm_vcpu *vcpu, struct sevm_door *door)
 	}
 }
 
+/* CR8 is the task priority of the local APIC; the CPU has it as V_TPR. */
+static void put_cr8(struct sevm_vcpu *vcpu)
+{
+	u8 cr8;
+
+	if (!vcpu->apic)
+		return;
+	cr8 = sevm_apic_get_cr8(vcpu);
+	if (cr8 != vcpu->cr8 || cr8 != sevm_vmcb_get_cr8(vcpu))
+		sevm_vmcb_set_cr8(vcpu, cr8);
+}
+
+/* A plain guest writes it without an exit. */
+static void take_cr8(struct sevm_vcpu *vcpu)
+{
+	u8 cr8 = sevm_vmcb_get_cr8(vcpu);
+
+	if (cr8 == vcpu->cr8)
+		return;
+	vcpu->cr8 = cr8;
+	if (vcpu->apic)
+		sevm_apic_set_cr8(vcpu, cr8);
+}
+
 /* Interrupts off, from the last look to the copy of the exit. */
 static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 {
@@ -154,8 +178,9 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	struct sevm_door door;
 
 	sevm_event_enter(vcpu);
-	sevm_asid_prepare(vcpu, cpu);
+	sevm_tlb_prepare(vcpu, cpu);
 	sevm_vmcb_enter(vcpu, cpu);
+	put_cr8(vcpu);
 	vcpu->cpu = cpu;
 	switch_predictions(vcpu);
 	fill_door(vcpu, &door);
@@ -186,6 +211,8 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 
 	sevm_vmcb_leave(vcpu);
+	if (!sevm_vmcb_has_vmsa(vcpu))
+		take_cr8(vcpu);
 	sevm_event_leave(vcpu);
 	sevm_exit_irqoff(vcpu);
 	/*
@@ -193,7 +220,7 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	 * flushed nothing, and the next entry here has to, whoever's it is.
 	 */
 	if (unlikely(sevm_exit_is_refusal(vcpu->exit.code)))
-		sevm_asid_forget_cpu(cpu);
+		sevm_tlb_invalidate_cpu(cpu);
 }
 
 static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
