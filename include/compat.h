@@ -17,7 +17,7 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "sevm needs Linux 6.1 or newer"
 #endif
-/* Debian has had none of these to build on since 6.12: neither built nor run. */
+/* Debian ships no headers of 7.0 and 7.1: neither was built or run. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
 #error "sevm is not ported to Linux 7.0 and 7.1: use 6.1 to 6.12, or 7.2 or newer"
 #endif

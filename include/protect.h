@@ -45,7 +45,7 @@ enum sevm_access {
 /**
  * struct sevm_protect_ops - one kind of guest
  *
- * Life. Process context; @vm_init and the vCPU operations under vm->lock.
+ * Creation and end. Process context; @vm_init and the vCPU operations under vm->lock.
  *
  * @name: "plain", "sev-es"
  * @vm_init: the VM was created, no vCPU exists. 0 or -errno.

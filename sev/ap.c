@@ -38,7 +38,7 @@ enum sevm_result sevm_ap_enter_hold(struct sevm_vcpu *vcpu, u32 kind)
 		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_hold(false));
 	if (vcpu->mp.state == KVM_MP_STATE_AP_RESET_HOLD)
 		return SEVM_RESUME;		/* KVM_RUN's loop goes to sleep */
-	return sevm_io_reset_hold(vcpu);
+	return sevm_io_exit(vcpu, KVM_EXIT_AP_RESET_HOLD);
 }
 
 static bool is_table(struct sevm_vm *vm, u64 gpa)

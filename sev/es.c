@@ -26,7 +26,7 @@
 
 #define DR7_RESET	0x400
 
-/* ---- Life ---- */
+/* ---- Creation and end ---- */
 
 static int vm_init(struct sevm_vm *vm)
 {
@@ -63,7 +63,7 @@ static void vcpu_free(struct sevm_vcpu *vcpu)
 		return;
 	vcpu->protect_data = NULL;
 
-	sevm_ghcb_drop(es);
+	sevm_ghcb_release(es);
 	if (es->protected)
 		sevm_es_flush_encrypted(es->vmsa, vcpu->vm->asid);
 	free_page((unsigned long)es->vmsa);

@@ -4,7 +4,7 @@
  *
  * The page and what the guest points to as its scratch area are shared with
  * the guest's other vCPUs, which may write while we look. So all that a request
- * says is copied once, by sevm_ghcb_take() and sevm_ghcb_scratch_open(), and
+ * says is copied once, by sevm_ghcb_snapshot() and sevm_ghcb_scratch_open(), and
  * handlers see the copies only. A reply is collected in private memory and
  * written in one place, sevm_ghcb_reply_write(), just before the guest runs again.
  */
@@ -68,7 +68,7 @@ static void scratch_close(struct sevm_es_vcpu *es)
 	es->scratch.len = 0;
 }
 
-void sevm_ghcb_drop(struct sevm_es_vcpu *es)
+void sevm_ghcb_release(struct sevm_es_vcpu *es)
 {
 	scratch_close(es);
 	sevm_mem_unmap(&es->ghcb);
@@ -116,7 +116,7 @@ void sevm_ghcb_reply_fault(struct sevm_vcpu *vcpu, u8 vector)
  */
 #define ECHO (SEVM_GHCB_BIT(RAX) | SEVM_GHCB_BIT(RBX) | SEVM_GHCB_BIT(RCX) | SEVM_GHCB_BIT(RDX))
 
-bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa)
+bool sevm_ghcb_snapshot(struct sevm_vcpu *vcpu, u64 gpa)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 

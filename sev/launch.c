@@ -88,7 +88,7 @@ static int init_es(struct sevm_vm *vm, struct kvm_sev_cmd *cmd,
 	es->legacy = legacy;
 	es->vmsa_features = init->vmsa_features;
 	es->ghcb_max = init->ghcb_version ? : SEVM_GHCB_MAX;
-	vm->address_attributes = BIT_ULL(sevm_es_caps.cbit);
+	vm->cbit_mask = BIT_ULL(sevm_es_caps.cbit);
 	es->ready = true;
 	return 0;
 }
@@ -365,7 +365,7 @@ static int launch_update_vmsa(struct sevm_vm *vm, struct kvm_sev_cmd *cmd)
 }
 
 /*
- * A buffer for what the firmware tells. Without room for it in userspace there
+ * A buffer for what the firmware writes. Without room for it in userspace there
  * is none, and the command is a question for the length.
  */
 static void *out_blob(u64 uaddr, u32 len)
@@ -380,7 +380,7 @@ static void *out_blob(u64 uaddr, u32 len)
 	return blob ?: ERR_PTR(-ENOMEM);
 }
 
-/* ... and the rest of such a command that ended with r: what it told, and how long that is. */
+/* The rest of such a command, which ended with r: its blob, and how long that is (told). */
 static int copy_out_blob(int r, void *blob, u64 uaddr, u32 room, u32 told, u32 __user *len)
 {
 	/* The firmware fills the length also when it fails for want of room. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * sev.h - what a SEV-ES VM and vCPU are beyond svm/'s, for the rooms of sev/.
+ * sev.h - what a SEV-ES VM and vCPU are beyond svm/'s, for the files of sev/.
  *
  * A VM is a SEV-ES one when vm->protect is &sevm_es_ops; then vm->protect_data
  * is a struct sevm_es_vm, and protect_data of each vCPU a struct sevm_es_vcpu.
@@ -42,7 +42,7 @@ struct sevm_es_vcpu {
 	struct sev_es_save_area *vmsa;	/* a page; ciphertext once protected */
 	bool protected;
 
-	/* What the guest told by VMGEXIT last, for CPUID and for DR7 */
+	/* What the guest sent by VMGEXIT last, for CPUID and for DR7 */
 	u64 xcr0;
 	u64 xss;
 	u64 dr7;
@@ -56,7 +56,7 @@ struct sevm_es_vcpu {
 	struct sevm_ghcb_reply reply;
 	bool reply_staged;
 	bool logged_unsupported;	/* once; sev/vmgexit.c */
-	bool logged_termination;		/* once; sev/ghcb_msr.c */
+	bool logged_termination;	/* once; sev/ghcb_msr.c */
 
 	/* The scratch area of this request: a private copy */
 	struct {
@@ -129,8 +129,8 @@ int sevm_vmsa_fill(struct sevm_vcpu *vcpu);	/* 0 or -EINVAL */
 
 /* ghcb.c */
 void sevm_ghcb_reply_write(struct sevm_vcpu *vcpu);	/* the staged one */
-bool sevm_ghcb_take(struct sevm_vcpu *vcpu, u64 gpa);		/* snapshot */
-void sevm_ghcb_drop(struct sevm_es_vcpu *es);			/* unmap, free */
+bool sevm_ghcb_snapshot(struct sevm_vcpu *vcpu, u64 gpa);		/* snapshot */
+void sevm_ghcb_release(struct sevm_es_vcpu *es);			/* unmap, free */
 void sevm_ghcb_reply_set(struct sevm_vcpu *vcpu, enum sevm_ghcb_field field,
 			 u64 value);
 void sevm_ghcb_reply_error(struct sevm_vcpu *vcpu, u32 reason);

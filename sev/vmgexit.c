@@ -394,7 +394,7 @@ enum sevm_result sevm_vmgexit_handle(struct sevm_vcpu *vcpu, u64 gpa)
 	u32 reason;
 
 	/* No page, no answer: the guest goes on and finds its request untouched. */
-	if (!sevm_ghcb_take(vcpu, gpa)) {
+	if (!sevm_ghcb_snapshot(vcpu, gpa)) {
 		sevm_count(vcpu, vmgexit_errors);
 		return SEVM_RESUME;
 	}

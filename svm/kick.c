@@ -15,7 +15,8 @@
 
 #include "kick.h"
 
-void sevm_vcpu_kick(struct sevm_vcpu *vcpu)
+/* Out of the guest or out of its sleep, if it is in either. */
+static void kick(struct sevm_vcpu *vcpu)
 {
 	int cpu;
 
@@ -35,7 +36,7 @@ void sevm_vcpu_kick(struct sevm_vcpu *vcpu)
 void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request)
 {
 	set_bit(request, &vcpu->requests);
-	sevm_vcpu_kick(vcpu);
+	kick(vcpu);
 }
 
 void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu)

@@ -10,9 +10,7 @@
 
 #include "sevm.h"
 
-/* Out of the guest or out of its sleep, if it is in either. */
-void sevm_vcpu_kick(struct sevm_vcpu *vcpu);
-/* The request, then a kick: served before the vCPU next enters. */
+/* Out of the guest, or out of its sleep; served before the vCPU next enters. */
 void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request);
 /* An NMI from anyone. */
 void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu);
@@ -38,7 +36,7 @@ static inline void sevm_vcpu_flush_tlb(struct sevm_vcpu *vcpu)
 	set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
 }
 
-/* Until it has left the guest, if it is inside. Not if its own thread asks. Sleeps not, but waits. */
+/* Until it has left the guest, if it is inside. Not if its own thread asks. */
 void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu);
 
 /* Make every vCPU flush its guest TLB before it next runs, and wait until none runs without. */

@@ -2,8 +2,8 @@
 /*
  * sevm.h - the two objects, a VM and a vCPU, and who may touch what.
  *
- * Each room's functions are in its own header; this one holds only the
- * structures that several rooms share.
+ * Each file's functions are in its own header; this one holds only the
+ * structures that several files share.
  *
  * Locks, outermost first:
  *	vm->lock		VM ioctls that change the VM: vCPU creation,
@@ -104,7 +104,7 @@ struct sevm_vm {
 
 	const struct sevm_protect_ops *protect;
 	void *protect_data;		/* the backend's own */
-	u64 address_attributes;		/* the C-bit: a bit of CR3 that is no address */
+	u64 cbit_mask;		/* the C-bit: a bit of CR3 that is no address */
 	u32 asid;			/* its key's; 0: each CPU hands out its own */
 
 	struct sevm_mem mem;
@@ -124,7 +124,7 @@ struct sevm_vm {
 	u32 user_msr_mask;		/* KVM_CAP_X86_USER_SPACE_MSR */
 	struct sevm_msr_filter __rcu *msr_filter;	/* writers: vm->lock */
 	bool exception_payload;
-	bool assist_logged;
+	bool emulation_logged;
 	bool triple_fault_event;
 	bool aps_start_stopped;		/* SEVM_CAP_AP_PAGE: all but the boot CPU begin so */
 
@@ -321,13 +321,15 @@ struct sevm_vcpu {
 	u64 stat[SEVM_VCPU_STATS];
 };
 
-/* Per-object log lines: who is speaking comes first. */
-#define vm_dbg(vm, fmt, ...) \
-	pr_debug("vm %px: " fmt, (vm), ##__VA_ARGS__)
-#define vcpu_dbg(vcpu, fmt, ...) \
-	pr_debug("vm %px vcpu %u: " fmt, (vcpu)->vm, (vcpu)->id, ##__VA_ARGS__)
+/* A log line that a guest may cause: which vCPU, and not without limit. */
 #define vcpu_notice(vcpu, fmt, ...) \
 	pr_notice_ratelimited("vcpu %u: " fmt, (vcpu)->id, ##__VA_ARGS__)
+
+/* Its memory is under a key of its own: from KVM_SEV_ES_INIT or KVM_SEV_INIT2 on. */
+static inline bool sevm_vm_is_encrypted(const struct sevm_vm *vm)
+{
+	return vm->asid;
+}
 
 static inline bool sevm_vcpu_is_bsp(struct sevm_vcpu *vcpu)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vcpu.c - a vCPU: its life, its file, its ioctls.
+ * vcpu.c - a vCPU: its creation and end, its file, its ioctls.
  *
  * A vCPU belongs to its VM and is freed with it, never before: its file holds a
  * reference to the VM and not to the vCPU. What its ioctls do to registers is
@@ -215,7 +215,7 @@ static const struct file_operations vcpu_fops = {
 	.llseek = noop_llseek,
 };
 
-/* ---- Life ---- */
+/* ---- Creation and end ---- */
 
 static void free_run_pages(struct sevm_vcpu *vcpu)
 {
@@ -271,11 +271,9 @@ static struct sevm_vcpu *alloc_vcpu(struct sevm_vm *vm, u32 id)
 	r = sevm_msr_init(vcpu);
 	if (r)
 		goto err_free_fpu;
-	if (vm->irqchip != SEVM_IRQCHIP_NONE) {
-		r = sevm_apic_create(vcpu);
-		if (r)
-			goto err_free_msrs;
-	}
+	r = sevm_apic_create(vcpu);
+	if (r)
+		goto err_free_msrs;
 	r = vm->protect->vcpu_init(vcpu);
 	if (r)
 		goto err_free_apic;
@@ -288,8 +286,7 @@ static struct sevm_vcpu *alloc_vcpu(struct sevm_vm *vm, u32 id)
 	return vcpu;
 
 err_free_apic:
-	if (vcpu->apic)
-		sevm_apic_free(vcpu);
+	sevm_apic_free(vcpu);
 err_free_msrs:
 	sevm_msr_free(vcpu);
 err_free_fpu:
@@ -312,8 +309,7 @@ void sevm_vcpu_free(struct sevm_vcpu *vcpu)
 	sevm_tlb_invalidate_vcpu(vcpu);
 	sevm_vcpu_clear_last(vcpu);
 	vcpu->vm->protect->vcpu_free(vcpu);
-	if (vcpu->apic)
-		sevm_apic_free(vcpu);
+	sevm_apic_free(vcpu);
 	sevm_cpuid_free(vcpu);
 	sevm_msr_free(vcpu);
 	sevm_fpu_free(vcpu);

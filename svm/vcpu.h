@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vcpu.h - a VM's and a vCPU's life.
+ * vcpu.h - creation and end of a VM and a vCPU.
  */
 #ifndef SEVM_SVM_VCPU_H
 #define SEVM_SVM_VCPU_H

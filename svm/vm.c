@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vm.c - a VM: its life, its file, its ioctls.
+ * vm.c - a VM: its creation and end, its file, its ioctls.
  *
  * Counted by vm->users: the VM's file, each vCPU's file and each statistics
  * file hold one. All ioctls that change the VM run under vm->lock.

@@ -280,7 +280,7 @@ void sevm_clock_adjust_tsc(struct sevm_vcpu *vcpu, s64 delta)
 	set_offset(vcpu, vcpu->tsc_offset + delta);
 }
 
-bool sevm_clock_khz_valid(u32 khz)
+static bool khz_is_valid(u32 khz)
 {
 	u64 slack = div_u64((u64)tsc_khz * TOLERANCE_PPM, 1000000);
 
@@ -289,7 +289,7 @@ bool sevm_clock_khz_valid(u32 khz)
 
 int sevm_clock_set_tsc_khz(struct sevm_vcpu *vcpu, u32 khz)
 {
-	if (!sevm_clock_khz_valid(khz))
+	if (!khz_is_valid(khz))
 		return -EINVAL;
 	vcpu->tsc_khz = khz ?: tsc_khz;
 	return 0;

@@ -15,7 +15,6 @@ int sevm_clock_msr_set(struct sevm_vcpu *vcpu, u32 index, u64 data);
 /* SEVM_REQ_CLOCK: rewrite the vCPU's page. Sleeps. */
 void sevm_clock_update(struct sevm_vcpu *vcpu);
 /* KVM_SET_TSC_KHZ: 0 or -EINVAL (a TSC that would need scaling we lack). 0: the host's. */
-bool sevm_clock_khz_valid(u32 khz);	/* the VM's form of it: vm->default_tsc_khz */
 int sevm_clock_set_tsc_khz(struct sevm_vcpu *vcpu, u32 khz);
 /*
  * Guest time stamp counter now (any context); and a write to it. host: by an

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cpuid.c - what a guest is told it runs on.
+ * cpuid.c - what CPUID says to a guest.
  *
  * It sees what its VMM set. Only the bits that follow the guest's own state
  * (OSXSAVE, APIC, OSPKE, the sizes of leaf 0xD) are put in when they are read,

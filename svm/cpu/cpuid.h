@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cpuid.h - what a guest is told it runs on.
+ * cpuid.h - what CPUID says to a guest.
  */
 #ifndef SEVM_SVM_CPUID_H
 #define SEVM_SVM_CPUID_H
@@ -16,7 +16,10 @@ int sevm_cpuid_set_v1(struct sevm_vcpu *vcpu, struct kvm_cpuid __user *arg);
 int sevm_cpuid_get(struct sevm_vcpu *vcpu, struct kvm_cpuid2 __user *arg);
 void sevm_cpuid_free(struct sevm_vcpu *vcpu);
 
-/* The instruction: EAX, EBX, ECX, EDX; in the first and third. xcr0, xss: for leaf 0xD. */
+/*
+ * The CPUID instruction. regs: EAX, EBX, ECX, EDX; the leaf is in EAX, the subleaf in ECX.
+ * xcr0, xss: the guest's, for the sizes of leaf 0xD.
+ */
 void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 regs[4]);
 /* A leaf as userspace set it, or NULL. */
 const struct kvm_cpuid_entry2 *sevm_cpuid_find(struct sevm_vcpu *vcpu,

@@ -68,7 +68,7 @@ void sevm_debug_host_restore(struct sevm_vcpu *vcpu)
 	set_debugreg(__this_cpu_read(cpu_dr7), 7);
 }
 
-void sevm_debug_rest(struct sevm_vcpu *vcpu)
+void sevm_debug_reintercept(struct sevm_vcpu *vcpu)
 {
 	if (likely(!vcpu->dr_live))
 		return;
@@ -94,11 +94,11 @@ int sevm_debug_set(struct sevm_vcpu *vcpu, const struct kvm_debugregs *regs)
 	memcpy(vcpu->dr, regs->db, sizeof(vcpu->dr));
 	sevm_vmcb_set_dr67(vcpu, regs->dr6 | DR6_RESERVED, regs->dr7 | 0x400);
 	/* A SEV guest does not run before its launch, and its intercepts are another set. */
-	if (vcpu->vm->asid)
+	if (sevm_vm_is_encrypted(vcpu->vm))
 		return 0;
 	if (armed(vcpu))
 		sevm_debug_access(vcpu);
 	else
-		sevm_debug_rest(vcpu);
+		sevm_debug_reintercept(vcpu);
 	return 0;
 }

@@ -37,7 +37,7 @@ static inline void sevm_debug_leave(struct sevm_vcpu *vcpu)
 }
 
 /* KVM_RUN ends: watch for the next access again, if no breakpoint is armed. */
-void sevm_debug_rest(struct sevm_vcpu *vcpu);
+void sevm_debug_reintercept(struct sevm_vcpu *vcpu);
 
 void sevm_debug_get(struct sevm_vcpu *vcpu, struct kvm_debugregs *regs);
 int sevm_debug_set(struct sevm_vcpu *vcpu, const struct kvm_debugregs *regs);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * entry.S - the world switch: a plain door and an ES door.
+ * entry.S - the world switch: one entry point for plain guests and one for SEV-ES guests.
  *
- * Both take a struct sevm_door in RDI, are called with interrupts off, and
+ * Both take a struct sevm_entry_args in RDI, are called with interrupts off, and
  * come back so. From CLGI to STGI neither NMI nor #MC can see the guest's GS
  * base, SPEC_CTRL or return predictions. Interrupts are let through ("sti")
  * only inside the guest, where each one ends it: V_INTR_MASKING makes the
  * host's IF, at VMRUN, the mask of physical interrupts.
  *
- * The host's callee-saved registers are on the stack in both doors. After a
+ * The host's callee-saved registers are on the stack in both. After a
  * #VMEXIT of a SEV-ES guest, the hardware loads all general registers but RAX
  * and RSP from the host save area, where nobody has put anything: RSP is
  * right, so the pops are.
@@ -49,7 +49,7 @@
 	push	%rdi
 .endm
 
-/* RDI, the door, is on top of the stack until here. */
+/* RDI, the arguments, is on top of the stack until here. */
 .macro RESTORE_HOST
 	pop	%rdi
 	pop	%rbx
@@ -61,7 +61,7 @@
 .endm
 
 /*
- * Door in RDI; clobbers RAX, RCX, RDX. A CPU without the MSR has 0 in both
+ * Arguments in RDI; clobbers RAX, RCX, RDX. A CPU without the MSR has 0 in both
  * fields, and so has one that swaps it in hardware.
  */
 .macro SWITCH_SPEC_CTRL from:req to:req
@@ -79,15 +79,15 @@
 SYM_FUNC_START(sevm_enter_plain)
 	SAVE_HOST
 	clgi
-	SWITCH_SPEC_CTRL from=SEVM_DOOR_HOST_SPEC to=SEVM_DOOR_GUEST_SPEC
+	SWITCH_SPEC_CTRL from=SEVM_ENTRY_HOST_SPEC to=SEVM_ENTRY_GUEST_SPEC
 
 	/* FS, GS, TR, LDTR and the syscall MSRs of the host, then the guest's. */
-	mov	SEVM_DOOR_HOST(%rdi), %rax
+	mov	SEVM_ENTRY_HOST(%rdi), %rax
 	vmsave	%rax
-	mov	SEVM_DOOR_VMCB(%rdi), %rax
+	mov	SEVM_ENTRY_VMCB(%rdi), %rax
 	vmload	%rax
 
-	mov	SEVM_DOOR_REGS(%rdi), %rdi
+	mov	SEVM_ENTRY_REGS(%rdi), %rdi
 	mov	REG_RCX(%rdi), %rcx
 	mov	REG_RDX(%rdi), %rdx
 	mov	REG_RBX(%rdi), %rbx
@@ -111,7 +111,7 @@ SYM_FUNC_START(sevm_enter_plain)
 	/* RAX and RSP are the host's again, all else is still the guest's. */
 	vmsave	%rax
 	mov	(%rsp), %rax
-	mov	SEVM_DOOR_REGS(%rax), %rax
+	mov	SEVM_ENTRY_REGS(%rax), %rax
 	mov	%rcx, REG_RCX(%rax)
 	mov	%rdx, REG_RDX(%rax)
 	mov	%rbx, REG_RBX(%rax)
@@ -128,13 +128,13 @@ SYM_FUNC_START(sevm_enter_plain)
 	mov	%r15, REG_R15(%rax)
 
 	mov	(%rsp), %rdi
-	mov	SEVM_DOOR_HOST(%rdi), %rax
+	mov	SEVM_ENTRY_HOST(%rdi), %rax
 	vmload	%rax
 
 	/* It may count in the per-CPU area: not before GS base is the host's. */
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 
-	SWITCH_SPEC_CTRL from=SEVM_DOOR_GUEST_SPEC to=SEVM_DOOR_HOST_SPEC
+	SWITCH_SPEC_CTRL from=SEVM_ENTRY_GUEST_SPEC to=SEVM_ENTRY_HOST_SPEC
 
 	/* Before any RET, with the host's SPEC_CTRL and per-CPU area. */
 	UNTRAIN_RET_VM
@@ -156,9 +156,9 @@ SYM_FUNC_END(sevm_enter_plain)
 SYM_FUNC_START(sevm_enter_es)
 	SAVE_HOST
 	clgi
-	SWITCH_SPEC_CTRL from=SEVM_DOOR_HOST_SPEC to=SEVM_DOOR_GUEST_SPEC
+	SWITCH_SPEC_CTRL from=SEVM_ENTRY_HOST_SPEC to=SEVM_ENTRY_GUEST_SPEC
 
-	mov	SEVM_DOOR_VMCB(%rdi), %rax
+	mov	SEVM_ENTRY_VMCB(%rdi), %rax
 	VM_CLEAR_CPU_BUFFERS
 	sti
 	vmrun	%rax
@@ -167,7 +167,7 @@ SYM_FUNC_START(sevm_enter_es)
 	FILL_RETURN_BUFFER %rax, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT
 
 	mov	(%rsp), %rdi
-	SWITCH_SPEC_CTRL from=SEVM_DOOR_GUEST_SPEC to=SEVM_DOOR_HOST_SPEC
+	SWITCH_SPEC_CTRL from=SEVM_ENTRY_GUEST_SPEC to=SEVM_ENTRY_HOST_SPEC
 	UNTRAIN_RET_VM
 	stgi
 	RESTORE_HOST

@@ -72,6 +72,14 @@ static inline bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu)
 
 void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu);
 
+/* Of a plain guest: long mode, and not its compatibility mode */
+static inline bool sevm_vmcb_in_64bit_mode(struct sevm_vcpu *vcpu)
+{
+	const struct vmcb_save_area *s = &vcpu->vmcb->save;
+
+	return (s->efer & EFER_LMA) && (s->cs.attrib & SVM_SELECTOR_L_MASK);
+}
+
 /* Registers and segments for the state ioctls: plain, or before launch. */
 void sevm_vmcb_get_regs(struct sevm_vcpu *vcpu, struct kvm_regs *regs);
 void sevm_vmcb_set_regs(struct sevm_vcpu *vcpu, const struct kvm_regs *regs);
@@ -94,7 +102,7 @@ void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
 bool sevm_vmcb_get_msr(struct sevm_vcpu *vcpu, u32 index, u64 *data);
 bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
 
-/* The vCPU's own thread, interrupts off: what other rooms keep goes in. */
+/* The vCPU's own thread, interrupts off: what other files keep goes in. */
 void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
 /* And back out, just after the world switch: vcpu->exit. */
 void sevm_vmcb_leave(struct sevm_vcpu *vcpu);

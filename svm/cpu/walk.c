@@ -254,7 +254,7 @@ static bool is_prefix(u8 byte, bool long_mode)
 unsigned int sevm_walk_fetch(struct sevm_vcpu *vcpu, u8 *bytes, unsigned int size)
 {
 	const struct vmcb_save_area *s = sevm_vmcb_save(vcpu);
-	bool long_mode = (s->efer & EFER_LMA) && (s->cs.attrib & BIT(9));
+	bool long_mode = sevm_vmcb_in_64bit_mode(vcpu);
 	u64 linear = s->rip + (long_mode ? 0 : s->cs.base);
 	unsigned int first;
 
@@ -273,8 +273,7 @@ unsigned int sevm_walk_fetch(struct sevm_vcpu *vcpu, u8 *bytes, unsigned int siz
 
 unsigned int sevm_walk_insn_len(struct sevm_vcpu *vcpu, unsigned int opcode_len)
 {
-	const struct vmcb_save_area *s = sevm_vmcb_save(vcpu);
-	bool long_mode = (s->efer & EFER_LMA) && (s->cs.attrib & BIT(9));
+	bool long_mode = sevm_vmcb_in_64bit_mode(vcpu);
 	unsigned int n, i;
 	u8 bytes[15];
 

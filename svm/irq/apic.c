@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * apic.c - the local APIC: its life, and how the guest and userspace reach it.
+ * apic.c - the local APIC: creation, and how the guest and userspace reach it.
  *
  * What a register does to itself is in apic_regs.c, the timer in apic_timer.c,
  * messages between vCPUs in ipi.c. Everything here runs in the vCPU's own
@@ -353,7 +353,7 @@ int sevm_apic_waiting(struct sevm_vcpu *vcpu)
 	return vector;
 }
 
-bool sevm_apic_lets_through(struct sevm_vcpu *vcpu, u8 vector)
+bool sevm_apic_allows_slow(struct sevm_vcpu *vcpu, u8 vector)
 {
 	return sevm_apic_regs_allow(vcpu->apic->regs, vector);
 }

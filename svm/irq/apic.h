@@ -8,7 +8,7 @@
 #include "apic_regs.h"
 #include "svm/sevm.h"
 
-int sevm_apic_create(struct sevm_vcpu *vcpu);
+int sevm_apic_create(struct sevm_vcpu *vcpu);	/* with SEVM_IRQCHIP_NONE: nothing */
 void sevm_apic_free(struct sevm_vcpu *vcpu);
 void sevm_apic_reset(struct sevm_vcpu *vcpu, bool init);
 
@@ -32,10 +32,10 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8);
  * through; then take it into service.
  */
 int sevm_apic_waiting(struct sevm_vcpu *vcpu);
-bool sevm_apic_lets_through(struct sevm_vcpu *vcpu, u8 vector);
+bool sevm_apic_allows_slow(struct sevm_vcpu *vcpu, u8 vector);
 static inline bool sevm_apic_allows(struct sevm_vcpu *vcpu, int vector)
 {
-	return vector >= 0 && sevm_apic_lets_through(vcpu, vector);
+	return vector >= 0 && sevm_apic_allows_slow(vcpu, vector);
 }
 
 void sevm_apic_accept(struct sevm_vcpu *vcpu, u8 vector);

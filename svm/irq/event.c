@@ -176,7 +176,7 @@ static void open_windows(struct sevm_vcpu *vcpu, int waiting)
 		sevm_vmcb_set_window(vcpu, false, 0);
 }
 
-void sevm_event_choose(struct sevm_vcpu *vcpu)
+void sevm_event_inject_pending(struct sevm_vcpu *vcpu)
 {
 	int waiting = sevm_apic_waiting(vcpu);
 
@@ -191,7 +191,7 @@ void sevm_event_choose(struct sevm_vcpu *vcpu)
  * guest's own. Software interrupts, #BP, #OF and #VC are not kept: RIP is still
  * at the instruction, which runs again and raises it again.
  */
-void sevm_event_keep(struct sevm_vcpu *vcpu)
+void sevm_event_requeue(struct sevm_vcpu *vcpu)
 {
 	u64 info = vcpu->exit.intr_info;
 	u8 vector = info;

@@ -18,7 +18,7 @@ static inline bool sevm_event_wants_window(struct sevm_vcpu *vcpu)
 }
 
 /* Interrupts off, last before the world switch: EVENTINJ and the windows. */
-void sevm_event_choose(struct sevm_vcpu *vcpu);
+void sevm_event_inject_pending(struct sevm_vcpu *vcpu);
 static inline void sevm_event_enter(struct sevm_vcpu *vcpu)
 {
 	const struct sevm_event *exc = &vcpu->exception, *irq = &vcpu->interrupt;
@@ -28,12 +28,12 @@ static inline void sevm_event_enter(struct sevm_vcpu *vcpu)
 	    exc->pending | exc->injected | irq->pending | irq->injected ||
 	    atomic_read(&vcpu->nmi_queued) || sevm_vmcb_window_open(vcpu) ||
 	    sevm_event_wants_window(vcpu))
-		sevm_event_choose(vcpu);
+		sevm_event_inject_pending(vcpu);
 }
 
 /* After it: what was delivered is forgotten, what was cut short is kept. */
 #define SEVM_EVENT_VALID	BIT(31)
-void sevm_event_keep(struct sevm_vcpu *vcpu);
+void sevm_event_requeue(struct sevm_vcpu *vcpu);
 static inline void sevm_event_forget_injected(struct sevm_vcpu *vcpu)
 {
 	vcpu->exception.injected = false;
@@ -45,7 +45,7 @@ static inline void sevm_event_leave(struct sevm_vcpu *vcpu)
 {
 	sevm_event_forget_injected(vcpu);
 	if (unlikely(vcpu->exit.intr_info & SEVM_EVENT_VALID))
-		sevm_event_keep(vcpu);
+		sevm_event_requeue(vcpu);
 }
 
 void sevm_event_reset(struct sevm_vcpu *vcpu);

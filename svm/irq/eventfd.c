@@ -457,7 +457,7 @@ bool sevm_ioeventfd_write(struct sevm_vm *vm, bool port, u64 addr, u32 len, cons
 }
 
 /*
- * Life
+ * Creation and end
  */
 
 void sevm_eventfd_init(struct sevm_vm *vm)

@@ -332,7 +332,7 @@ bool sevm_irq_eoi_to_user(struct sevm_vcpu *vcpu, u8 vector)
 }
 
 /*
- * Life
+ * Creation and end
  */
 
 int sevm_irq_init(struct sevm_vm *vm)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * mem.c - the one door to guest memory, and registered regions.
+ * mem.c - the accessors of guest memory, and registered regions.
  *
  * Reads, writes, maps and finds what slots (slot.c) have pinned (pin.c). Guest
  * memory is reached through the pinned pages, never through user addresses, so
@@ -26,7 +26,7 @@ int sevm_mem_reg_region(struct sevm_vm *vm, const struct kvm_enc_region *region)
 	struct region *new;
 	int ret;
 
-	if (!vm->asid)
+	if (!sevm_vm_is_encrypted(vm))
 		return -ENOTTY;
 	if (!region->size || region->addr + region->size < region->addr)
 		return -EINVAL;
@@ -67,7 +67,7 @@ int sevm_mem_unreg_region(struct sevm_vm *vm, const struct kvm_enc_region *regio
 {
 	struct region *r, *found = NULL;
 
-	if (!vm->asid)
+	if (!sevm_vm_is_encrypted(vm))
 		return -ENOTTY;
 
 	mutex_lock(&vm->mem.lock);
@@ -87,7 +87,7 @@ int sevm_mem_unreg_region(struct sevm_vm *vm, const struct kvm_enc_region *regio
 	return 0;
 }
 
-/* The door */
+/* Accessors */
 
 /* Inside an srcu section. 0 or the errno of sevm_mem_pfn(). */
 static int get_page_of(struct sevm_vm *vm, sevm_gfn gfn, bool write,
@@ -108,7 +108,7 @@ static int copy(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len, bool wr
 	if (gpa + len < gpa)
 		return -EFAULT;
 
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	while (len) {
 		size_t n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
 		struct sevm_slot *slot;
@@ -129,7 +129,7 @@ static int copy(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len, bool wr
 		buf += n;
 		len -= n;
 	}
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return ret;
 }
 
@@ -152,7 +152,7 @@ int sevm_mem_map(struct sevm_vm *vm, sevm_gpa gpa, struct sevm_map *map)
 	if (offset_in_page(gpa))
 		return -EFAULT;
 
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	ret = get_page_of(vm, gpa >> PAGE_SHIFT, true, &slot, &pin);
 	if (!ret) {
 		/* The slot's pin keeps it in place; this keeps it ours without it. */
@@ -161,7 +161,7 @@ int sevm_mem_map(struct sevm_vm *vm, sevm_gpa gpa, struct sevm_map *map)
 			.page = pin.page, .va = page_address(pin.page), .gpa = gpa,
 		};
 	}
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return ret ? -EFAULT : 0;
 }
 
@@ -202,7 +202,7 @@ int sevm_mem_pfn(struct sevm_vm *vm, sevm_gfn gfn, bool write, u64 *pfn,
 	struct sevm_pin pin;
 	int idx, ret;
 
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	ret = get_page_of(vm, gfn, write, &slot, &pin);
 	if (!ret) {
 		*pfn = page_to_pfn(pin.page);
@@ -211,7 +211,7 @@ int sevm_mem_pfn(struct sevm_vm *vm, sevm_gfn gfn, bool write, u64 *pfn,
 		if (pin.large)
 			*level = is_huge_run(slot, gfn, pin.page) ? 3 : 2;
 	}
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return ret;
 }
 
@@ -248,7 +248,7 @@ void sevm_mem_unpin_user(struct page **pages, unsigned long n, bool dirty)
 	kvfree(pages);
 }
 
-/* Life */
+/* Creation and end */
 
 int sevm_mem_init(struct sevm_vm *vm)
 {

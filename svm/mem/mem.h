@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * mem.h - slots, pins, and the one door to guest memory.
+ * mem.h - slots, pins, and the accessors of guest memory.
  *
- * GPAs here never carry the C-bit: callers strip it (sevm_mem_gpa()).
- * Reading or writing through this door sees the shared view: of a page that
+ * GPAs here never carry the C-bit: callers strip it.
+ * Reading or writing by them sees the shared view: of a page that
  * the guest holds private it reads ciphertext.
  */
 #ifndef SEVM_SVM_MEM_H
@@ -20,8 +20,8 @@ void sevm_mem_destroy(struct sevm_vm *vm);	/* unpins everything */
  * An srcu section: a slot looked up in it stays until it ends. Who maps memory
  * or marks a hole for the guest looks up and maps inside one section. It nests.
  */
-int sevm_mem_enter(struct sevm_vm *vm) __acquires(&vm->mem.srcu);
-void sevm_mem_leave(struct sevm_vm *vm, int idx) __releases(&vm->mem.srcu);
+int sevm_mem_read_lock(struct sevm_vm *vm) __acquires(&vm->mem.srcu);
+void sevm_mem_read_unlock(struct sevm_vm *vm, int idx) __releases(&vm->mem.srcu);
 
 /* KVM_SET_USER_MEMORY_REGION(2); the plain form comes with the tail zeroed. */
 int sevm_mem_set_region(struct sevm_vm *vm,

@@ -235,7 +235,7 @@ static int map(struct sevm_vm *vm, sevm_gfn gfn, bool write)
 	bool writable;
 	u64 pfn;
 
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	ret = sevm_mem_pfn(vm, gfn, write, &pfn, &level, &writable);
 	if (!ret) {
 		if (level == 3 && !boot_cpu_has(X86_FEATURE_GBPAGES))
@@ -249,7 +249,7 @@ static int map(struct sevm_vm *vm, sevm_gfn gfn, bool write)
 			drop_spare(&spare);
 		}
 	}
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return ret;
 }
 
@@ -308,7 +308,7 @@ int sevm_npt_mark(struct sevm_vm *vm, sevm_gpa gpa)
 	if (!marker_mask || gfn > max_gfn)
 		return -EINVAL;
 again:
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	ret = -EAGAIN;
 	if (sevm_mem_hole(vm, gpa, &start, &end)) {
 		level = sevm_marker_level(gpa, start, end);
@@ -318,7 +318,7 @@ again:
 		ret = set_marker(vm, gfn, level, &spare, &retired);
 		spin_unlock(&vm->npt.lock);
 	}
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 
 	/* Most markers need no new table. Allocate outside the section: it may sleep. */
 	if (ret == -ENOSPC) {
@@ -397,7 +397,7 @@ void sevm_npt_zap(struct sevm_vm *vm, sevm_gfn gfn, u64 n)
 	free_retired(vm, &retired);
 }
 
-/* Life */
+/* Creation and end */
 
 sevm_gfn sevm_npt_max_gfn(void)
 {

@@ -54,7 +54,7 @@ static int charge(struct sevm_pins *pins, u64 n)
 	spin_unlock(&mem->charge_lock);
 
 	limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	if (total <= limit || !vm->asid || capable(CAP_IPC_LOCK))
+	if (total <= limit || !sevm_vm_is_encrypted(vm) || capable(CAP_IPC_LOCK))
 		return 0;
 	return -ENOMEM;
 }
@@ -162,10 +162,10 @@ static bool is_run(struct page **pages)
 /* Is the chunk whole, and do 2 MiB of user memory lie as the guest sees them? */
 static bool may_be_large(struct sevm_pins *pins, u64 chunk)
 {
-	u64 end = (chunk + 1) * CHUNK_PAGES - pins->skew;
+	u64 end = (chunk + 1) * CHUNK_PAGES - pins->head_pages;
 
-	return ((pins->uaddr >> PAGE_SHIFT) - pins->skew) % CHUNK_PAGES == 0 &&
-	       chunk * CHUNK_PAGES >= pins->skew && end <= pins->npages;
+	return ((pins->uaddr >> PAGE_SHIFT) - pins->head_pages) % CHUNK_PAGES == 0 &&
+	       chunk * CHUNK_PAGES >= pins->head_pages && end <= pins->npages;
 }
 
 /* Chunk's entry after an attempt to make it entry; *won: it is ours now. */
@@ -180,7 +180,7 @@ static void *set_chunk(struct sevm_pins *pins, u64 chunk, void *entry, bool *won
 /* page is one of a huge page: have all of it, if it is mapped as it should be. */
 static void *pin_run(struct sevm_pins *pins, u64 chunk)
 {
-	u64 first = chunk * CHUNK_PAGES - pins->skew;
+	u64 first = chunk * CHUNK_PAGES - pins->head_pages;
 	struct page **pages;
 	void *entry = NULL;
 	bool won = false;
@@ -214,7 +214,7 @@ static unsigned long *new_array(struct sevm_pins *pins, u64 chunk)
 	return xa_is_err(entry) ? NULL : entry;
 }
 
-static void found(struct sevm_pins *pins, void *entry, u32 i, struct sevm_pin *pin)
+static void decode_entry(struct sevm_pins *pins, void *entry, u32 i, struct sevm_pin *pin)
 {
 	if (xa_is_value(entry)) {
 		pin->page = pfn_to_page(xa_to_value(entry) + i);
@@ -232,8 +232,8 @@ static void found(struct sevm_pins *pins, void *entry, u32 i, struct sevm_pin *p
 int sevm_pins_get(struct sevm_pins *pins, u64 index, bool write,
 		  struct sevm_pin *result)
 {
-	u64 chunk = (index + pins->skew) / CHUNK_PAGES;
-	u32 i = (index + pins->skew) % CHUNK_PAGES;
+	u64 chunk = (index + pins->head_pages) / CHUNK_PAGES;
+	u32 i = (index + pins->head_pages) % CHUNK_PAGES;
 	void *entry = xa_load(&pins->chunks, chunk);
 	bool for_write = pins->write;
 	unsigned long *array;
@@ -241,7 +241,7 @@ int sevm_pins_get(struct sevm_pins *pins, u64 index, bool write,
 	int ret;
 
 	if (entry) {
-		found(pins, entry, i, result);
+		decode_entry(pins, entry, i, result);
 		if (result->page)
 			return write && !result->writable ? -EFAULT : 0;
 	}
@@ -270,7 +270,7 @@ int sevm_pins_get(struct sevm_pins *pins, u64 index, bool write,
 	    cmpxchg(&array[i], 0, (unsigned long)page | (for_write ? 0 : READ_ONLY)))
 		unpin_pages(pins, &page, 1);
 
-	found(pins, entry, i, result);
+	decode_entry(pins, entry, i, result);
 	return write && !result->writable ? -EFAULT : 0;
 }
 
@@ -279,8 +279,8 @@ int sevm_pins_fill(struct sevm_pins *pins)
 	u64 index = 0;
 
 	while (index < pins->npages) {
-		u64 chunk = (index + pins->skew) / CHUNK_PAGES;
-		u32 i = (index + pins->skew) % CHUNK_PAGES;
+		u64 chunk = (index + pins->head_pages) / CHUNK_PAGES;
+		u32 i = (index + pins->head_pages) % CHUNK_PAGES;
 		u32 n = min_t(u64, CHUNK_PAGES - i, pins->npages - index);
 		unsigned long *array;
 		struct page **pages;
@@ -323,12 +323,12 @@ bool sevm_pins_empty(struct sevm_pins *pins)
 
 bool sevm_pins_dirty(struct sevm_pins *pins, u64 index)
 {
-	void *entry = xa_load(&pins->chunks, (index + pins->skew) / CHUNK_PAGES);
+	void *entry = xa_load(&pins->chunks, (index + pins->head_pages) / CHUNK_PAGES);
 	struct sevm_pin pin;
 
 	if (!entry)
 		return false;
-	found(pins, entry, (index + pins->skew) % CHUNK_PAGES, &pin);
+	decode_entry(pins, entry, (index + pins->head_pages) % CHUNK_PAGES, &pin);
 	return pin.page && pin.writable;
 }
 
@@ -369,10 +369,10 @@ void sevm_pins_release(struct sevm_pins *pins)
 }
 
 void sevm_pins_init(struct sevm_pins *pins, struct sevm_vm *vm, u64 uaddr,
-		    u64 npages, u32 skew, bool write, bool region)
+		    u64 npages, u32 head_pages, bool write, bool region)
 {
 	*pins = (struct sevm_pins){
-		.vm = vm, .uaddr = uaddr, .npages = npages, .skew = skew,
+		.vm = vm, .uaddr = uaddr, .npages = npages, .head_pages = head_pages,
 		.write = write, .region = region,
 	};
 	xa_init(&pins->chunks);

@@ -12,7 +12,7 @@ struct sevm_pins {
 	struct xarray chunks;	/* see pin.c */
 	u64 uaddr;		/* page aligned */
 	u64 npages;
-	u32 skew;		/* pages of the first chunk that lie before uaddr */
+	u32 head_pages;		/* pages of the first chunk that lie before uaddr */
 	bool write;		/* the guest may write */
 	bool region;		/* charged as a region, not as a slot */
 };
@@ -24,7 +24,7 @@ struct sevm_pin {
 };
 
 void sevm_pins_init(struct sevm_pins *pins, struct sevm_vm *vm, u64 uaddr,
-		    u64 npages, u32 skew, bool write, bool region);
+		    u64 npages, u32 head_pages, bool write, bool region);
 /* The page at index, pinned now if it was not. 0 or -errno. Sleeps. */
 int sevm_pins_get(struct sevm_pins *pins, u64 index, bool write,
 		  struct sevm_pin *pin);

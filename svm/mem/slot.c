@@ -6,7 +6,7 @@
  * is in pin.c, where it is mapped for the guest in npt.c.
  *
  * Invariant: whoever looks up a slot uses it, and maps what it found, inside
- * one srcu section (sevm_mem_enter). So once a slot has left the array and
+ * one srcu section (sevm_mem_read_lock). So once a slot has left the array and
  * synchronize_srcu() has returned, nothing maps it anew: what sevm_npt_zap()
  * removes then is all there ever will be, and the pages can be unpinned.
  */
@@ -27,12 +27,12 @@ struct sevm_slots {
 	struct sevm_slot *slot[];
 };
 
-int sevm_mem_enter(struct sevm_vm *vm) __acquires(&vm->mem.srcu)
+int sevm_mem_read_lock(struct sevm_vm *vm) __acquires(&vm->mem.srcu)
 {
 	return srcu_read_lock(&vm->mem.srcu);
 }
 
-void sevm_mem_leave(struct sevm_vm *vm, int idx) __releases(&vm->mem.srcu)
+void sevm_mem_read_unlock(struct sevm_vm *vm, int idx) __releases(&vm->mem.srcu)
 {
 	srcu_read_unlock(&vm->mem.srcu, idx);
 }
@@ -44,7 +44,7 @@ static struct sevm_slots *slots_of(struct sevm_vm *vm)
 }
 
 /* How many slots begin at or below gfn. */
-static unsigned int rank(const struct sevm_slots *slots, sevm_gfn gfn)
+static unsigned int upper_bound(const struct sevm_slots *slots, sevm_gfn gfn)
 {
 	unsigned int lo = 0, hi = slots->n;
 
@@ -62,7 +62,7 @@ static unsigned int rank(const struct sevm_slots *slots, sevm_gfn gfn)
 struct sevm_slot *sevm_slot_find(struct sevm_vm *vm, sevm_gfn gfn)
 {
 	struct sevm_slots *slots = slots_of(vm);
-	unsigned int i = rank(slots, gfn);
+	unsigned int i = upper_bound(slots, gfn);
 	struct sevm_slot *slot;
 
 	if (!i)
@@ -82,11 +82,11 @@ bool sevm_mem_contains(struct sevm_vm *vm, sevm_gpa gpa, u64 len, bool writable)
 	if (gpa + len - 1 < gpa)
 		return false;
 
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	slot = sevm_slot_find(vm, gpa >> PAGE_SHIFT);
 	if (slot && !(writable && slot->flags & KVM_MEM_READONLY))
 		ret = ((gpa + len - 1) >> PAGE_SHIFT) - slot->gfn < slot->npages;
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return ret;
 }
 
@@ -102,9 +102,9 @@ bool sevm_mem_hole(struct sevm_vm *vm, sevm_gpa gpa, u64 *start, u64 *end)
 	*start = 0;
 	*end = GPA_END;
 
-	idx = sevm_mem_enter(vm);
+	idx = sevm_mem_read_lock(vm);
 	slots = slots_of(vm);
-	i = rank(slots, gfn);
+	i = upper_bound(slots, gfn);
 	if (i) {
 		slot = slots->slot[i - 1];
 		hole = gfn - slot->gfn >= slot->npages;
@@ -112,7 +112,7 @@ bool sevm_mem_hole(struct sevm_vm *vm, sevm_gpa gpa, u64 *start, u64 *end)
 	}
 	if (i < slots->n)
 		*end = slots->slot[i]->gfn << PAGE_SHIFT;
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return hole;
 }
 
@@ -229,7 +229,7 @@ static bool overlaps(struct sevm_vm *vm, const struct sevm_slot *except,
 		     sevm_gfn gfn, u64 npages)
 {
 	struct sevm_slots *slots = slots_of(vm);
-	unsigned int i = rank(slots, gfn + npages - 1);
+	unsigned int i = upper_bound(slots, gfn + npages - 1);
 
 	/* Sorted and disjoint: only the last two that begin before its end count. */
 	if (i && slots->slot[i - 1] == except)
@@ -342,7 +342,7 @@ out:
 	return ret;
 }
 
-/* Life */
+/* Creation and end */
 
 int sevm_slots_init(struct sevm_vm *vm)
 {
@@ -364,7 +364,7 @@ int sevm_slots_init(struct sevm_vm *vm)
 int sevm_mem_pin_slots(struct sevm_vm *vm, u64 uaddr, u64 len)
 {
 	u64 first = uaddr >> PAGE_SHIFT, last = (uaddr + len - 1) >> PAGE_SHIFT, at;
-	int idx = sevm_mem_enter(vm), ret = 0;
+	int idx = sevm_mem_read_lock(vm), ret = 0;
 	struct sevm_slots *slots = slots_of(vm);
 	struct sevm_pin pin;
 	unsigned int i;
@@ -379,7 +379,7 @@ int sevm_mem_pin_slots(struct sevm_vm *vm, u64 uaddr, u64 len)
 			cond_resched();
 		}
 	}
-	sevm_mem_leave(vm, idx);
+	sevm_mem_read_unlock(vm, idx);
 	return ret;
 }
 

@@ -2,7 +2,7 @@
 /*
  * exit.c - what to do about a #VMEXIT.
  *
- * One table: code, name, handler. Rows marked AUTO are exits that any guest
+ * One table: code, handler. Rows marked AUTO are exits that any guest
  * makes; the others are a plain guest's alone, and come to a protected guest's
  * backend if the hardware ever reports one. String port I/O is in
  * exit_string.c; nested page faults go to npt.c, MSRs to msr.c.
@@ -30,13 +30,13 @@
 #define IOIO_IN		BIT(0)
 #define IOIO_STRING	BIT(2)
 
-enum sevm_result sevm_exit_gp(struct sevm_vcpu *vcpu)
+static enum sevm_result raise_gp(struct sevm_vcpu *vcpu)
 {
 	sevm_event_queue_exception(vcpu, X86_TRAP_GP, true, 0);
 	return SEVM_RESUME;
 }
 
-enum sevm_result sevm_exit_ud(struct sevm_vcpu *vcpu)
+static enum sevm_result raise_ud(struct sevm_vcpu *vcpu)
 {
 	sevm_event_queue_exception(vcpu, X86_TRAP_UD, false, 0);
 	return SEVM_RESUME;
@@ -52,7 +52,7 @@ static void skip(struct sevm_vcpu *vcpu, unsigned int len)
 	sevm_vmcb_clear_interrupt_shadow(vcpu);
 }
 
-/* Whatever it was has been done by coming here. */
+/* The exit itself was all: an NMI was taken with STGI, a window is open. */
 static enum sevm_result nothing(struct sevm_vcpu *vcpu)
 {
 	return SEVM_RESUME;
@@ -70,7 +70,7 @@ static enum sevm_result skip_2(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
-/* MONITOR and MWAIT as no-operations: a guest that loops on them is right. */
+/* MONITOR and MWAIT as no-operations: software has to check its condition anyway. */
 static enum sevm_result skip_3(struct sevm_vcpu *vcpu)
 {
 	skip(vcpu, 3);
@@ -90,7 +90,7 @@ static enum sevm_result alignment_check(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
-static enum sevm_result identify(struct sevm_vcpu *vcpu)
+static enum sevm_result cpuid_exit(struct sevm_vcpu *vcpu)
 {
 	u32 regs[4] = { sevm_vmcb_get_rax(vcpu), 0, vcpu->regs[SEVM_RCX] };
 
@@ -103,25 +103,21 @@ static enum sevm_result identify(struct sevm_vcpu *vcpu)
 	return skip_2(vcpu);
 }
 
-enum sevm_result sevm_exit_halt(struct sevm_vcpu *vcpu)
-{
-	sevm_count(vcpu, halt_exits);
-	if (!vcpu->apic) {
-		vcpu->run->exit_reason = KVM_EXIT_HLT;
-		return SEVM_TO_USER;
-	}
-	sevm_mp_state_halt(vcpu);
-	return SEVM_RESUME;
-}
-
-/* A protected guest's RIP was moved by the hardware; its shadow was not. */
+/*
+ * Sleep, or KVM_EXIT_HLT without a local APIC. A protected guest's RIP was moved by
+ * the hardware; its shadow was not.
+ */
 static enum sevm_result hlt(struct sevm_vcpu *vcpu)
 {
 	if (sevm_vmcb_has_vmsa(vcpu))
 		sevm_vmcb_clear_interrupt_shadow(vcpu);
 	else
 		skip(vcpu, 1);
-	return sevm_exit_halt(vcpu);
+	sevm_count(vcpu, halt_exits);
+	if (!vcpu->apic)
+		return sevm_io_exit(vcpu, KVM_EXIT_HLT);
+	sevm_mp_state_halt(vcpu);
+	return SEVM_RESUME;
 }
 
 static enum sevm_result iret(struct sevm_vcpu *vcpu)
@@ -163,7 +159,7 @@ static enum sevm_result port(struct sevm_vcpu *vcpu)
 static enum sevm_result rdmsr_done(struct sevm_vcpu *vcpu, bool fault, u64 data)
 {
 	if (fault)
-		return sevm_exit_gp(vcpu);
+		return raise_gp(vcpu);
 	sevm_vmcb_set_rax(vcpu, (u32)data);
 	vcpu->regs[SEVM_RDX] = data >> 32;
 	return skip_2(vcpu);
@@ -172,7 +168,7 @@ static enum sevm_result rdmsr_done(struct sevm_vcpu *vcpu, bool fault, u64 data)
 static enum sevm_result wrmsr_done(struct sevm_vcpu *vcpu, bool fault, u64 data)
 {
 	if (fault)
-		return sevm_exit_gp(vcpu);
+		return raise_gp(vcpu);
 	return skip_2(vcpu);
 }
 
@@ -195,18 +191,16 @@ static enum sevm_result xsetbv(struct sevm_vcpu *vcpu)
 
 	if (sevm_vmcb_get_cpl(vcpu) || (u32)vcpu->regs[SEVM_RCX] ||
 	    sevm_fpu_set_xcr0(vcpu, value))
-		return sevm_exit_gp(vcpu);
+		return raise_gp(vcpu);
 	return skip_3(vcpu);
 }
 
 /* No hypercall is offered. */
 static enum sevm_result vmmcall(struct sevm_vcpu *vcpu)
 {
-	const struct vmcb_save_area *s = sevm_vmcb_save(vcpu);
-	bool wide = (s->efer & EFER_LMA) && (s->cs.attrib & SVM_SELECTOR_L_MASK);
 	long ret = sevm_vmcb_get_cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
 
-	sevm_vmcb_set_rax(vcpu, wide ? (u64)ret : (u32)ret);
+	sevm_vmcb_set_rax(vcpu, sevm_vmcb_in_64bit_mode(vcpu) ? (u64)ret : (u32)ret);
 	return skip_3(vcpu);
 }
 
@@ -215,8 +209,7 @@ static enum sevm_result shut_down(struct sevm_vcpu *vcpu)
 	/* The save area is undefined now; a VMSA stays as it is. */
 	if (!sevm_vmcb_has_vmsa(vcpu))
 		sevm_vcpu_reset(vcpu, true);
-	vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return SEVM_TO_USER;
+	return sevm_io_exit(vcpu, KVM_EXIT_SHUTDOWN);
 }
 
 static enum sevm_result page_fault(struct sevm_vcpu *vcpu)
@@ -230,7 +223,7 @@ static enum sevm_result task_switch(struct sevm_vcpu *vcpu)
 {
 	u8 insn[15];
 
-	return sevm_io_assist(vcpu, 0, insn, sevm_walk_fetch(vcpu, insn, sizeof(insn)));
+	return sevm_io_emulation_failure(vcpu, 0, insn, sevm_walk_fetch(vcpu, insn, sizeof(insn)));
 }
 
 static enum sevm_result backend(struct sevm_vcpu *vcpu)
@@ -239,23 +232,22 @@ static enum sevm_result backend(struct sevm_vcpu *vcpu)
 }
 
 struct exit_row {
-	const char *name;
 	enum sevm_result (*handler)(struct sevm_vcpu *vcpu);
 	bool automatic;
 };
 
 #define PLAIN(code, func)						\
-	[SVM_EXIT_##code] = { #code, func, false }
+	[SVM_EXIT_##code] = { func, false }
 #define AUTO(code, func)						\
-	[SVM_EXIT_##code] = { #code, func, true }
+	[SVM_EXIT_##code] = { func, true }
 #define EXCEPTION(nr, func, automatic)					\
-	[SVM_EXIT_EXCP_BASE + (nr)] = { "EXCEPTION " #nr, func, automatic }
+	[SVM_EXIT_EXCP_BASE + (nr)] = { func, automatic }
 #define TRAP(first, last)						\
-	[first ... last] = { "WRITE TRAP", backend, true }
+	[first ... last] = { backend, true }
 
 static const struct exit_row rows[] = {
 	[SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR0 + 15] = {
-		"DR", sevm_debug_access, false },
+		sevm_debug_access, false },
 	EXCEPTION(1, debug_exception, false),
 	EXCEPTION(17, alignment_check, false),
 	EXCEPTION(18, nothing, true),	/* sevm_exit_irqoff(); then the task's work: run.c */
@@ -264,39 +256,34 @@ static const struct exit_row rows[] = {
 	AUTO(SMI, nothing),
 	AUTO(INIT, nothing),
 	AUTO(VINTR, nothing),
-	PLAIN(RDPMC, sevm_exit_gp),
-	PLAIN(CPUID, identify),
-	PLAIN(RSM, sevm_exit_ud),
+	PLAIN(RDPMC, raise_gp),
+	PLAIN(CPUID, cpuid_exit),
+	PLAIN(RSM, raise_ud),
 	PLAIN(IRET, iret),
 	PLAIN(INVD, skip_2),
 	PLAIN(PAUSE, skip_2),
 	AUTO(HLT, hlt),
-	PLAIN(INVLPGA, sevm_exit_ud),
+	PLAIN(INVLPGA, raise_ud),
 	PLAIN(IOIO, port),
 	PLAIN(MSR, msr),
 	PLAIN(TASK_SWITCH, task_switch),
 	AUTO(SHUTDOWN, shut_down),
-	PLAIN(VMRUN, sevm_exit_ud),
+	PLAIN(VMRUN, raise_ud),
 	PLAIN(VMMCALL, vmmcall),
-	PLAIN(VMLOAD, sevm_exit_ud),
-	PLAIN(VMSAVE, sevm_exit_ud),
-	PLAIN(STGI, sevm_exit_ud),
-	PLAIN(CLGI, sevm_exit_ud),
-	PLAIN(SKINIT, sevm_exit_ud),
+	PLAIN(VMLOAD, raise_ud),
+	PLAIN(VMSAVE, raise_ud),
+	PLAIN(STGI, raise_ud),
+	PLAIN(CLGI, raise_ud),
+	PLAIN(SKINIT, raise_ud),
 	PLAIN(WBINVD, skip_2),
 	PLAIN(MONITOR, skip_3),
 	PLAIN(MWAIT, skip_3),
 	PLAIN(XSETBV, xsetbv),
-	PLAIN(RDPRU, sevm_exit_ud),
+	PLAIN(RDPRU, raise_ud),
 	TRAP(SVM_EXIT_EFER_WRITE_TRAP, SVM_EXIT_CR0_WRITE_TRAP + 15),
 	AUTO(NPF, page_fault),
 	AUTO(VMGEXIT, backend),
 };
-
-const char *sevm_exit_name(u64 code)
-{
-	return code < ARRAY_SIZE(rows) && rows[code].name ? rows[code].name : "?";
-}
 
 static enum sevm_result refused(struct sevm_vcpu *vcpu)
 {
@@ -308,7 +295,7 @@ static enum sevm_result refused(struct sevm_vcpu *vcpu)
 	return sevm_io_fail_entry(vcpu);
 }
 
-enum sevm_result sevm_exit_other(struct sevm_vcpu *vcpu)
+enum sevm_result sevm_exit_handle_slow(struct sevm_vcpu *vcpu)
 {
 	u64 code = vcpu->exit.code;
 	const struct exit_row *row;

@@ -11,13 +11,13 @@
 #include "svm/sevm.h"
 
 /* Interrupts on, vcpu->exit is filled. */
-enum sevm_result sevm_exit_other(struct sevm_vcpu *vcpu);
+enum sevm_result sevm_exit_handle_slow(struct sevm_vcpu *vcpu);
 static inline enum sevm_result sevm_exit_handle(struct sevm_vcpu *vcpu)
 {
 	/* What a protected guest exits for most. */
 	if (vcpu->exit.code == SVM_EXIT_VMGEXIT)
 		return vcpu->vm->protect->handle_exit(vcpu);
-	return sevm_exit_other(vcpu);
+	return sevm_exit_handle_slow(vcpu);
 }
 
 /* VMRUN refused to enter. -1: invalid, -2: the VMSA is busy, ...; some say it in 32 bits. */
@@ -33,15 +33,6 @@ static inline void sevm_exit_irqoff(struct sevm_vcpu *vcpu)
 	if (unlikely(vcpu->exit.code == SVM_EXIT_EXCP_BASE + X86_TRAP_MC))
 		sevm_exit_machine_check();
 }
-
-const char *sevm_exit_name(u64 code);
-
-/* HLT by any kind of guest: sleep, or KVM_EXIT_HLT without a local APIC. */
-enum sevm_result sevm_exit_halt(struct sevm_vcpu *vcpu);
-
-/* #GP(0) and #UD into a plain guest, then on. */
-enum sevm_result sevm_exit_gp(struct sevm_vcpu *vcpu);
-enum sevm_result sevm_exit_ud(struct sevm_vcpu *vcpu);
 
 /* exit_string.c: INS and OUTS of a plain guest */
 enum sevm_result sevm_exit_string_io(struct sevm_vcpu *vcpu);

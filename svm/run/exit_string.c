@@ -68,22 +68,20 @@ static u64 segment_base(struct sevm_vcpu *vcpu, unsigned int segment)
 {
 	const struct vmcb_save_area *s = sevm_vmcb_save(vcpu);
 	const struct vmcb_seg *segments = &s->es;	/* ES CS SS DS FS GS */
-	bool long_mode = (s->efer & EFER_LMA) && (s->cs.attrib & SVM_SELECTOR_L_MASK);
 
-	if (segment > 5 || (long_mode && segment < 4))
+	if (segment > 5 || (sevm_vmcb_in_64bit_mode(vcpu) && segment < 4))
 		return 0;
 	return segments[segment].base;
 }
 
 static u64 linear_address(struct sevm_vcpu *vcpu, bool in)
 {
-	const struct vmcb_save_area *s = sevm_vmcb_save(vcpu);
 	u64 mask = address_mask(vcpu->exit.info1);
 	u64 linear;
 
 	linear = vcpu->regs[in ? SEVM_RDI : SEVM_RSI] & mask;
 	linear += segment_base(vcpu, in ? SEG_ES : source_segment(vcpu));
-	if (!(s->efer & EFER_LMA) || !(s->cs.attrib & SVM_SELECTOR_L_MASK))
+	if (!sevm_vmcb_in_64bit_mode(vcpu))
 		linear = (u32)linear;
 	return linear;
 }
@@ -100,7 +98,7 @@ static enum sevm_result memory_fault(struct sevm_vcpu *vcpu, int error,
 		vcpu->exception.payload = fault->address;
 		return SEVM_RESUME;
 	}
-	return sevm_io_assist(vcpu, 0, insn, sevm_walk_fetch(vcpu, insn, sizeof(insn)));
+	return sevm_io_emulation_failure(vcpu, 0, insn, sevm_walk_fetch(vcpu, insn, sizeof(insn)));
 }
 
 /* count elements are done: move the registers, and RIP after the last one. */

@@ -184,12 +184,26 @@ enum sevm_result sevm_io_mmio(struct sevm_vcpu *vcpu, sevm_gpa gpa, u32 len,
 	return mmio_next(vcpu);
 }
 
-enum sevm_result sevm_io_exit(struct sevm_vcpu *vcpu,
-			      enum sevm_result (*done_func)(struct sevm_vcpu *vcpu))
+enum sevm_result sevm_io_msr(struct sevm_vcpu *vcpu, bool write, u32 reason, u32 index, u64 data,
+			     enum sevm_result (*done_func)(struct sevm_vcpu *vcpu))
 {
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	run->msr.error = 0;
+	memset(run->msr.pad, 0, sizeof(run->msr.pad));
+	run->msr.reason = reason;
+	run->msr.index = index;
+	run->msr.data = data;
 	vcpu->io.kind = SEVM_IO_OTHER;
 	vcpu->io.done = done_func;
 	return SEVM_TO_USER;
+}
+
+enum sevm_result sevm_io_ioapic_eoi(struct sevm_vcpu *vcpu, u8 vector)
+{
+	vcpu->run->eoi.vector = vector;
+	return sevm_io_exit(vcpu, KVM_EXIT_IOAPIC_EOI);
 }
 
 enum sevm_result sevm_io_complete(struct sevm_vcpu *vcpu)
@@ -205,12 +219,6 @@ enum sevm_result sevm_io_complete(struct sevm_vcpu *vcpu)
 		break;
 	}
 	return SEVM_RESUME;
-}
-
-enum sevm_result sevm_io_reset_hold(struct sevm_vcpu *vcpu)
-{
-	vcpu->run->exit_reason = KVM_EXIT_AP_RESET_HOLD;
-	return sevm_io_exit(vcpu, NULL);
 }
 
 enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type, u64 data0)
@@ -238,7 +246,7 @@ int sevm_io_killed(struct sevm_vcpu *vcpu)
 	return 0;
 }
 
-enum sevm_result sevm_io_assist(struct sevm_vcpu *vcpu, sevm_gpa gpa,
+enum sevm_result sevm_io_emulation_failure(struct sevm_vcpu *vcpu, sevm_gpa gpa,
 				const u8 *insn, u8 insn_len)
 {
 	struct kvm_run *run = vcpu->run;
@@ -253,8 +261,8 @@ enum sevm_result sevm_io_assist(struct sevm_vcpu *vcpu, sevm_gpa gpa,
 	memcpy(run->emulation_failure.insn_bytes, insn, insn_len);
 	run->internal.data[3] = gpa;
 	run->internal.data[4] = vcpu->exit.info1;
-	/* A VMM that does it comes here often; the others' users wonder why it ended. */
-	if (!xchg(&vcpu->vm->assist_logged, true))
+	/* Once: a VMM that emulates instructions itself comes here for each of them. */
+	if (!xchg(&vcpu->vm->emulation_logged, true))
 		vcpu_notice(vcpu, "the guest of pid %d needs an instruction emulator (guest-physical address %#llx), and there is none\n",
 			    task_tgid_nr(current), gpa);
 	return SEVM_TO_USER;

@@ -21,15 +21,21 @@ enum sevm_result sevm_io_mmio(struct sevm_vcpu *vcpu, sevm_gpa gpa, u32 len,
 			      bool write, u8 *data,
 			      enum sevm_result (*done)(struct sevm_vcpu *vcpu));
 
-/* The exit is already in kvm_run; run done() at the next KVM_RUN. */
-enum sevm_result sevm_io_exit(struct sevm_vcpu *vcpu,
-			      enum sevm_result (*done)(struct sevm_vcpu *vcpu));
+/* An exit that carries nothing but its reason, KVM_EXIT_*. */
+static inline enum sevm_result sevm_io_exit(struct sevm_vcpu *vcpu, u32 reason)
+{
+	vcpu->run->exit_reason = reason;
+	return SEVM_TO_USER;
+}
+
+/* KVM_EXIT_X86_RDMSR, _WRMSR; done() at the next KVM_RUN finds the answer in kvm_run. */
+enum sevm_result sevm_io_msr(struct sevm_vcpu *vcpu, bool write, u32 reason, u32 index, u64 data,
+			     enum sevm_result (*done)(struct sevm_vcpu *vcpu));
+/* KVM_EXIT_IOAPIC_EOI: an IOAPIC in userspace wants to know. */
+enum sevm_result sevm_io_ioapic_eoi(struct sevm_vcpu *vcpu, u8 vector);
 
 /* At the top of KVM_RUN: finish what userspace was asked. */
 enum sevm_result sevm_io_complete(struct sevm_vcpu *vcpu);
-
-/* A reset hold that only userspace can end: KVM_EXIT_AP_RESET_HOLD */
-enum sevm_result sevm_io_reset_hold(struct sevm_vcpu *vcpu);
 
 /* kvm_run writers for the exits that carry no data */
 enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type,
@@ -38,7 +44,7 @@ enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type,
 /* The VM is dead: say so in kvm_run; what KVM_RUN returns. */
 int sevm_io_killed(struct sevm_vcpu *vcpu);
 /* No emulator: KVM_INTERNAL_ERROR_EMULATION with the instruction and the GPA. */
-enum sevm_result sevm_io_assist(struct sevm_vcpu *vcpu, sevm_gpa gpa,
+enum sevm_result sevm_io_emulation_failure(struct sevm_vcpu *vcpu, sevm_gpa gpa,
 				const u8 *insn, u8 insn_len);
 /* An exit nobody expects, and a VMRUN that the hardware refused. */
 enum sevm_result sevm_io_unexpected(struct sevm_vcpu *vcpu);

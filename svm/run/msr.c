@@ -36,7 +36,7 @@ static int check_protected(struct sevm_vcpu *vcpu, u32 index, bool host)
 	return host && access == SEVM_ACCESS_IGNORED ? 1 : -EINVAL;
 }
 
-int sevm_msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
+static int get_msr(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
 {
 	int ret;
 
@@ -50,7 +50,7 @@ int sevm_msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	return ret;
 }
 
-int sevm_msr_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host)
+static int set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host)
 {
 	int ret = check_protected(vcpu, index, host);
 
@@ -89,19 +89,11 @@ static enum sevm_result failed(struct sevm_vcpu *vcpu, bool read, int error,
 	u32 reason = error == -ENOENT ? KVM_MSR_EXIT_REASON_UNKNOWN :
 		     error == -EACCES ? KVM_MSR_EXIT_REASON_FILTER :
 					KVM_MSR_EXIT_REASON_INVAL;
-	struct kvm_run *run = vcpu->run;
 
 	if (!(vcpu->vm->user_msr_mask & reason))
 		return done(vcpu, true, 0);
-
-	run->exit_reason = read ? KVM_EXIT_X86_RDMSR : KVM_EXIT_X86_WRMSR;
-	run->msr.error = 0;
-	memset(run->msr.pad, 0, sizeof(run->msr.pad));
-	run->msr.reason = reason;
-	run->msr.index = index;
-	run->msr.data = data;
 	vcpu->msrs->done = done;
-	return sevm_io_exit(vcpu, read ? finish_read : finish_write);
+	return sevm_io_msr(vcpu, !read, reason, index, data, read ? finish_read : finish_write);
 }
 
 enum sevm_result sevm_msr_guest_read(struct sevm_vcpu *vcpu, u32 index,
@@ -112,7 +104,7 @@ enum sevm_result sevm_msr_guest_read(struct sevm_vcpu *vcpu, u32 index,
 	int ret;
 
 	ret = sevm_msr_filter_allows(vcpu->vm, index, false) ?
-		sevm_msr_get(vcpu, index, &data, false) : -EACCES;
+		get_msr(vcpu, index, &data, false) : -EACCES;
 	return ret ? failed(vcpu, true, ret, index, 0, done) : done(vcpu, false, data);
 }
 
@@ -121,7 +113,7 @@ enum sevm_result sevm_msr_guest_write(struct sevm_vcpu *vcpu, u32 index, u64 dat
 							       bool fault, u64 data))
 {
 	int ret = sevm_msr_filter_allows(vcpu->vm, index, true) ?
-		sevm_msr_set(vcpu, index, data, false) : -EACCES;
+		set_msr(vcpu, index, data, false) : -EACCES;
 
 	return ret ? failed(vcpu, false, ret, index, data, done) : done(vcpu, false, 0);
 }
@@ -188,17 +180,17 @@ static int get_feature(struct sevm_vcpu *vcpu, u32 index, u64 *data)
 
 static int get_one(struct sevm_vcpu *vcpu, u32 index, u64 *data)
 {
-	return sevm_msr_get(vcpu, index, data, true);
+	return get_msr(vcpu, index, data, true);
 }
 
 static int set_one(struct sevm_vcpu *vcpu, u32 index, u64 *data)
 {
-	return sevm_msr_set(vcpu, index, *data, true);
+	return set_msr(vcpu, index, *data, true);
 }
 
 /* The number of entries done; the first that fails ends it. */
-static int each(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg,
-		int (*one)(struct sevm_vcpu *vcpu, u32 index, u64 *data), bool back)
+static int msr_io(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg,
+		  int (*one)(struct sevm_vcpu *vcpu, u32 index, u64 *data), bool back)
 {
 	struct kvm_msr_entry *entries;
 	struct kvm_msrs head;
@@ -228,20 +220,20 @@ static int each(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg,
 
 int sevm_msr_get_features(struct kvm_msrs __user *arg)
 {
-	return each(NULL, arg, get_feature, true);
+	return msr_io(NULL, arg, get_feature, true);
 }
 
 int sevm_msr_ioctl_get(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg)
 {
-	return each(vcpu, arg, get_one, true);
+	return msr_io(vcpu, arg, get_one, true);
 }
 
 int sevm_msr_ioctl_set(struct sevm_vcpu *vcpu, struct kvm_msrs __user *arg)
 {
-	return each(vcpu, arg, set_one, false);
+	return msr_io(vcpu, arg, set_one, false);
 }
 
-/* Life */
+/* Creation and end */
 
 int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap)
 {

@@ -17,10 +17,6 @@ void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init);
 #define SEVM_MCE_CAP	(BIT_ULL(8) | BIT_ULL(24))	/* MCG_CTL_P, MCG_SER_P */
 int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap);
 
-/* 0, or -ENOENT: unknown, or -EINVAL: bad value. host: from an ioctl, not RDMSR/WRMSR. */
-int sevm_msr_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host);
-int sevm_msr_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host);
-
 /*
  * RDMSR and WRMSR by the guest, plain or through the GHCB. *fault: answer with
  * #GP. May go to userspace (KVM_CAP_X86_USER_SPACE_MSR), then done() runs

@@ -38,7 +38,7 @@ struct sevm_msrs {
 	enum sevm_result (*done)(struct sevm_vcpu *vcpu, bool fault, u64 data);
 };
 
-/* As sevm_msr_get() and _set(), whoever keeps the value. */
+/* 0, or -ENOENT: unknown, or -EINVAL: bad value. host: from an ioctl, not RDMSR/WRMSR. */
 int sevm_msr_table_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host);
 int sevm_msr_table_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host);
 /* Values that all vCPUs start with: the feature MSRs. -ENOENT: none of them. */

@@ -45,7 +45,7 @@ struct row {
 #define SET(name)	static int set_##name(struct sevm_vcpu *vcpu,	\
 	const struct row *row, u32 index, u64 data, bool host)
 
-/* Rows without thought */
+/* Constants, and values that are only stored */
 
 GET(constant)
 {
@@ -82,7 +82,7 @@ SET(stored)
 	return 0;
 }
 
-/* Only userspace sets it; a guest that writes it is not told. */
+/* Only userspace sets it; a guest's write is ignored. */
 SET(stored_by_host)
 {
 	if (host)
@@ -565,7 +565,7 @@ int sevm_msr_feature(u32 index, u64 *data)
 		*data = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? DE_CFG_LFENCE : 0;
 		return 0;
 	case MSR_IA32_UCODE_REV:
-		/* What KVM tells; a microcode driver finds nothing to do. */
+		/* As KVM: a microcode driver finds nothing to do. */
 		*data = 0x01000065;
 		return 0;
 	}

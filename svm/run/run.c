@@ -57,49 +57,45 @@ static bool has_signal(void)
 }
 
 /*
- * Work that waits for the way to userspace: of the scheduler every 100 ms
- * (6.12), of a machine check before the guest may touch that page again. To do
- * it here needs an export that is KVM's, and a VMM that was sent no signal does
- * not expect -EINTR. So KVM_RUN is left and starts anew, unseen: -ERESTARTNOHAND
- * becomes -EINTR only if a signal's handler runs on the way.
+ * Task work: of the scheduler every 100 ms (6.12), of a machine check before the
+ * guest may touch that page again. It has to be done before the next entry; KVM calls
+ * xfer_to_guest_mode_handle_work() for that, which is exported to KVM's modules alone
+ * since 7.2. Here KVM_RUN returns to userspace, where the kernel does it, and is
+ * restarted by -ERESTARTNOHAND: the VMM sees -EINTR only if a signal's handler runs.
  *
- * The flag alone says less: each switch of a thread with rseq sets it, for what
- * can wait. Under strace that is each KVM_RUN.
+ * TIF_NOTIFY_RESUME alone is not enough: each switch of a thread with rseq sets it,
+ * and rseq can wait. Under strace that is each KVM_RUN.
  */
-static bool has_work(void)
+static bool task_work_is_pending(void)
 {
 	return test_thread_flag(TIF_NOTIFY_RESUME) && task_work_pending(current);
 }
 
-static noinline int why_task_calls(void)
+static noinline int exit_to_user_pending_slow(void)
 {
 	if (has_signal())
 		return -EINTR;
-	return has_work() ? -ERESTARTNOHAND : 0;
+	return task_work_is_pending() ? -ERESTARTNOHAND : 0;
 }
 
 /* 0, or what KVM_RUN ends with. In one look: it is asked twice in each round. */
-static inline int task_calls(void)
+static inline int exit_to_user_pending(void)
 {
 	if (likely(!(read_thread_flags() &
 		     (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME))))
 		return 0;
-	return why_task_calls();
+	return exit_to_user_pending_slow();
 }
 
 static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
 {
-	struct kvm_run *run = vcpu->run;
-
 	if (take_request(vcpu, SEVM_REQ_KILL) || READ_ONCE(vcpu->vm->dead))
 		return SEVM_KILL;
 	take_request(vcpu, SEVM_REQ_EVENT);
 	if (take_request(vcpu, SEVM_REQ_CLOCK))
 		sevm_clock_update(vcpu);
 	if (take_request(vcpu, SEVM_REQ_IOAPIC_EOI)) {
-		run->exit_reason = KVM_EXIT_IOAPIC_EOI;
-		run->eoi.vector = vcpu->ioapic_eoi;
-		return SEVM_TO_USER;
+		return sevm_io_ioapic_eoi(vcpu, vcpu->ioapic_eoi);
 	}
 	return SEVM_RESUME;
 }
@@ -108,7 +104,7 @@ static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
 static bool must_not_enter(struct sevm_vcpu *vcpu)
 {
 	return sevm_vcpu_has_requests(vcpu) || READ_ONCE(vcpu->mode) != SEVM_IN_GUEST ||
-	       need_resched() || task_calls();
+	       need_resched() || exit_to_user_pending();
 }
 
 /*
@@ -132,16 +128,16 @@ void sevm_vcpu_clear_last(struct sevm_vcpu *vcpu)
 		cmpxchg(&per_cpu(last_vcpu, cpu), vcpu, NULL);
 }
 
-static void fill_door(struct sevm_vcpu *vcpu, struct sevm_door *door)
+static void fill_entry_args(struct sevm_vcpu *vcpu, struct sevm_entry_args *args)
 {
-	door->vmcb_pa = vcpu->vmcb_pa;
-	door->host_pa = this_cpu_read(sevm_host_cpu.save_pa);
-	door->regs = vcpu->regs;
-	door->guest_spec_ctrl = 0;
-	door->host_spec_ctrl = 0;
+	args->vmcb_pa = vcpu->vmcb_pa;
+	args->host_pa = this_cpu_read(sevm_host_cpu.save_pa);
+	args->regs = vcpu->regs;
+	args->guest_spec_ctrl = 0;
+	args->host_spec_ctrl = 0;
 	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && !sevm_host_caps.v_spec_ctrl) {
-		door->guest_spec_ctrl = vcpu->spec_ctrl;
-		door->host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
+		args->guest_spec_ctrl = vcpu->spec_ctrl;
+		args->host_spec_ctrl = this_cpu_read(x86_spec_ctrl_current);
 	}
 }
 
@@ -175,7 +171,7 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	const struct sevm_protect_ops *protect = vcpu->vm->protect;
 	u64 host_aux = this_cpu_read(sevm_host_cpu.tsc_aux);
 	bool swap_aux = boot_cpu_has(X86_FEATURE_RDTSCP) && vcpu->tsc_aux != host_aux;
-	struct sevm_door door;
+	struct sevm_entry_args args;
 
 	sevm_event_enter(vcpu);
 	sevm_tlb_prepare(vcpu, cpu);
@@ -183,7 +179,7 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	put_cr8(vcpu);
 	vcpu->cpu = cpu;
 	switch_predictions(vcpu);
-	fill_door(vcpu, &door);
+	fill_entry_args(vcpu, &args);
 	trace_sevm_entry(vcpu);
 
 	vtime_account_guest_enter();
@@ -197,10 +193,10 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	protect->enter(vcpu, cpu);
 
 	if (sevm_vmcb_has_vmsa(vcpu)) {
-		sevm_enter_es(&door);
+		sevm_enter_es(&args);
 	} else {
 		sevm_fpu_enter(vcpu);
-		sevm_enter_plain(&door);
+		sevm_enter_plain(&args);
 		sevm_fpu_leave(vcpu);
 	}
 
@@ -255,8 +251,8 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 	smp_store_release(&vcpu->mode, SEVM_OUTSIDE);
 
 	/*
-	 * The interrupt that ended the guest is taken here, on the guest's time;
-	 * not right after STI, so something has to stand between.
+	 * The interrupt that ended the guest is taken here, and its time accounted to
+	 * the guest. STI opens the window after the next instruction only.
 	 */
 	local_irq_enable();
 	sevm_count(vcpu, exits);
@@ -275,18 +271,16 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
  */
 static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 {
-	struct kvm_run *run = vcpu->run;
 	enum sevm_result result;
 	int r;
 
 	for (;;) {
-		r = task_calls();
+		r = exit_to_user_pending();
 		if (r) {
-			run->exit_reason = KVM_EXIT_INTR;
 			if (r == -EINTR)
 				sevm_count(vcpu, signal_exits);
 			*err = r;
-			return SEVM_TO_USER;
+			return sevm_io_exit(vcpu, KVM_EXIT_INTR);
 		}
 
 		if (sevm_vcpu_has_requests(vcpu) || READ_ONCE(vcpu->vm->dead)) {
@@ -296,8 +290,7 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 		}
 		if (vcpu->triple_fault) {
 			vcpu->triple_fault = false;
-			run->exit_reason = KVM_EXIT_SHUTDOWN;
-			return SEVM_TO_USER;
+			return sevm_io_exit(vcpu, KVM_EXIT_SHUTDOWN);
 		}
 
 		if (!sevm_mp_state_runs(vcpu) && sevm_mp_state_settle(vcpu))
@@ -307,10 +300,8 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 		if (result != SEVM_RESUME)
 			return result;
 
-		if (sevm_event_user_window(vcpu)) {
-			run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
-			return SEVM_TO_USER;
-		}
+		if (sevm_event_user_window(vcpu))
+			return sevm_io_exit(vcpu, KVM_EXIT_IRQ_WINDOW_OPEN);
 		cond_resched();
 	}
 }
@@ -330,7 +321,7 @@ static int wait_for_init(struct sevm_vcpu *vcpu)
 		return sevm_io_killed(vcpu);
 	if (!has_signal())
 		return -EAGAIN;
-	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	sevm_io_exit(vcpu, KVM_EXIT_INTR);
 	sevm_count(vcpu, signal_exits);
 	return -EINTR;
 }
@@ -363,7 +354,7 @@ static int run(struct sevm_vcpu *vcpu)
 		err = vcpu->vm->protect->pre_run(vcpu);
 		if (err)
 			return err;
-		run->exit_reason = KVM_EXIT_UNKNOWN;
+		sevm_io_exit(vcpu, KVM_EXIT_UNKNOWN);
 		result = loop(vcpu, &err);
 	}
 	sevm_count(vcpu, user_exits);
@@ -406,7 +397,7 @@ int sevm_vcpu_run(struct sevm_vcpu *vcpu)
 
 	mask_signals(vcpu);
 	ret = run(vcpu);
-	sevm_debug_rest(vcpu);
+	sevm_debug_reintercept(vcpu);
 	show_state(vcpu);
 	unmask_signals(vcpu);
 	/* Userspace must not see it: that takes the path of signals. */

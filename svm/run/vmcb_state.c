@@ -197,7 +197,7 @@ static bool sregs_valid(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs)
 		if (!(sregs->cr4 & X86_CR4_PAE) || !(sregs->efer & EFER_LMA))
 			return false;
 		if (vcpu->phys_bits < 64 &&
-		    (sregs->cr3 & ~vcpu->vm->address_attributes) >> vcpu->phys_bits)
+		    (sregs->cr3 & ~vcpu->vm->cbit_mask) >> vcpu->phys_bits)
 			return false;
 	} else if ((sregs->efer & EFER_LMA) || sregs->cs.l) {
 		return false;
