@@ -14,14 +14,11 @@
 
 #include "cpuid.h"
 #include "cpuid_internal.h"
+#include "fpu.h"
 #include "host.h"
 #include "svm/mem/npt.h"
 
 #define PSFD			BIT(28)	/* of 8000_0008 EBX; 6.1 has no name for it */
-
-/* State that the world switch keeps apart for a plain guest. */
-#define GUEST_XCR0	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM |	\
-			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 
 #define SHARED_1_EDX	(F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) |	\
 			 F(PAE) | F(MCE) | F(CX8) | F(APIC) | F(MTRR) |		\
@@ -456,7 +453,7 @@ void __init sevm_cpuid_setup(void)
 			caps[i] &= ~F(PKU);
 	}
 
-	guest_xcr0 = sevm_host_caps.xcr0 & GUEST_XCR0;
+	guest_xcr0 = sevm_host_caps.xcr0 & SEVM_GUEST_XCR0;
 	for (i = 2; i < ARRAY_SIZE(components); i++) {
 		u32 eax, ebx, ecx, edx;
 

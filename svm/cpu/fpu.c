@@ -25,16 +25,12 @@
 #include "host.h"
 #include "vmcb.h"
 
-/* What a guest may have, if the host has it: AMD has no more. */
-#define GUEST_FEATURES	(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
-			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
-
 struct sevm_fpu {
 	u32 host_pkru;
 	struct xregs_state image __aligned(64);		/* of image_size bytes */
 };
 
-static u32 image_size;		/* for GUEST_FEATURES of this host */
+static u32 image_size;		/* for SEVM_GUEST_XCR0 of this host */
 static u64 image_features;
 static u32 mxcsr_mask;
 
@@ -43,7 +39,7 @@ int sevm_fpu_setup(void)
 	u32 eax, ebx, ecx, edx;
 	unsigned int i;
 
-	image_features = sevm_host_caps.xcr0 & GUEST_FEATURES;
+	image_features = sevm_host_caps.xcr0 & SEVM_GUEST_XCR0;
 	image_size = FXSAVE_SIZE + XSAVE_HDR_SIZE;
 	for (i = 2; i < 63; i++) {
 		if (!(image_features & BIT_ULL(i)))

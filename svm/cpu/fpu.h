@@ -8,11 +8,17 @@
 #ifndef SEVM_SVM_FPU_H
 #define SEVM_SVM_FPU_H
 
+#include <asm/fpu/types.h>
+
 #include "svm/sevm.h"
+
+/* What a guest may have in XCR0, if the host has it: AMD has no more. */
+#define SEVM_GUEST_XCR0	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM |	\
+			 XFEATURE_MASK_AVX512 | XFEATURE_MASK_PKRU)
 
 int sevm_fpu_setup(void);
 u32 sevm_fpu_size(void);		/* KVM_CAP_XSAVE2 */
-u64 sevm_fpu_features(void);		/* what a guest may have in XCR0 */
+u64 sevm_fpu_features(void);		/* ... of it on this host */
 
 int sevm_fpu_alloc(struct sevm_vcpu *vcpu);
 void sevm_fpu_free(struct sevm_vcpu *vcpu);
