@@ -203,7 +203,6 @@ struct sevm_io {
 struct sevm_mp {
 	u32 state;			/* KVM_MP_STATE_*, but STOPPED and SIPI_RECEIVED */
 	u32 hold;			/* SEVM_AP_HOLD_*: not answered yet */
-	bool has_run;
 	bool early_sipi;		/* its INIT and SIPI came before the hold */
 	bool was_halted;		/* when the INIT came, with paging on */
 	atomic_t events;
@@ -247,7 +246,7 @@ struct sevm_vcpu {
 	u64 vmcb_pa;
 	u64 regs[SEVM_REGS];
 	struct sevm_exit exit;
-	int cpu;			/* last ran here; -1: nowhere */
+	int cpu;			/* last ran here; -1: has never run */
 	int kick_cpu;			/* valid while mode is not OUTSIDE */
 	u32 asid;			/* in the VMCB */
 	u64 asid_generation;		/* plain guests: svm/cpu/tlb.c */

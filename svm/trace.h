@@ -178,7 +178,8 @@ TRACE_EVENT(sevm_ap,
 		__entry->change = change;
 	),
 	TP_printk("vcpu %u %s", __entry->id,
-		  __print_symbolic(__entry->change, SEVM_AP_CHANGES(SEVM_AP_TRACE_TEXT, SEVM_AP_TRACE_LAST)))
+		  __print_symbolic(__entry->change,
+				   SEVM_AP_CHANGES(SEVM_AP_TRACE_TEXT, SEVM_AP_TRACE_LAST)))
 );
 
 #endif /* SEVM_SVM_TRACE_H */

@@ -24,7 +24,7 @@ struct sevm_host_cpu {
 	u64 save_pa;			/* the host save area */
 	struct sev_es_save_area *image;	/* in it: what #VMEXIT of a SEV-ES guest restores */
 	u64 tsc_aux;			/* the host's */
-	u64 epoch;			/* +1 each time SVM is turned on: older TLB entries are not ours */
+	u64 epoch;			/* +1 when SVM is turned on: older TLB entries are not ours */
 	bool on;			/* SVM is */
 };
 
@@ -46,7 +46,7 @@ struct sevm_host_caps {
 	u64 xcr0;		/* the host's own */
 	u64 xss;
 	u64 efer;
-	u32 max_sev_asid;	/* 1 to this are SEV guests' of any kind, whether we have them or not */
+	u32 max_sev_asid;	/* 1 to this are SEV's, whether we have such guests or not */
 	bool sev_es;		/* SEV-ES guests can be launched */
 };
 

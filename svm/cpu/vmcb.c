@@ -179,7 +179,9 @@ void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init)
 	for (i = 0; i < ARRAY_SIZE(plain_intercepts); i++)
 		intercept(&vmcb->control, plain_intercepts[i]);
 	sevm_vmcb_set_dr_intercept(vcpu, true);
-	reset_save(vcpu);
+	/* A protected guest's registers are in its VMSA. */
+	if (!sevm_vmcb_has_vmsa(vcpu))
+		reset_save(vcpu);
 	memset(vcpu->regs, 0, sizeof(vcpu->regs));
 	vcpu->asid = 0;
 	vcpu->asid_generation = 0;

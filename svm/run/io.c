@@ -247,7 +247,7 @@ int sevm_io_killed(struct sevm_vcpu *vcpu)
 }
 
 enum sevm_result sevm_io_emulation_failure(struct sevm_vcpu *vcpu, sevm_gpa gpa,
-				const u8 *insn, u8 insn_len)
+					   const u8 *insn, u8 insn_len)
 {
 	struct kvm_run *run = vcpu->run;
 

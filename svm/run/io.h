@@ -45,7 +45,7 @@ enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type,
 int sevm_io_killed(struct sevm_vcpu *vcpu);
 /* No emulator: KVM_INTERNAL_ERROR_EMULATION with the instruction and the GPA. */
 enum sevm_result sevm_io_emulation_failure(struct sevm_vcpu *vcpu, sevm_gpa gpa,
-				const u8 *insn, u8 insn_len);
+					   const u8 *insn, u8 insn_len);
 /* An exit nobody expects, and a VMRUN that the hardware refused. */
 enum sevm_result sevm_io_unexpected(struct sevm_vcpu *vcpu);
 enum sevm_result sevm_io_fail_entry(struct sevm_vcpu *vcpu);

@@ -120,24 +120,18 @@ static const struct transition table[][7] = {
 	},
 };
 
-static u32 conditions(struct sevm_vcpu *vcpu)
+static bool holds(struct sevm_vcpu *vcpu, u32 when)
 {
 	const struct sevm_mp *mp = &vcpu->mp;
-	u32 found = 0;
 
-	if (sevm_vcpu_is_bsp(vcpu))
-		found |= IS_BSP;
-	if (mp->hold)
-		found |= IS_HELD;
-	if (!vcpu->apic && !vcpu->vm->aps_start_stopped)
-		found |= NO_WAIT;
-	if (mp->early_sipi)
-		found |= EARLY_SIPI;
-	if (mp->has_run && sevm_vmcb_has_vmsa(vcpu))
-		found |= HAS_RUN;
-	if (mp->was_halted)
-		found |= WAS_HALTED;
-	return found;
+	if ((when & IS_HELD && !mp->hold) ||
+	    (when & IS_BSP && !sevm_vcpu_is_bsp(vcpu)) ||
+	    (when & NO_WAIT && (vcpu->apic || vcpu->vm->aps_start_stopped)) ||
+	    (when & EARLY_SIPI && !mp->early_sipi) ||
+	    (when & HAS_RUN && (vcpu->cpu < 0 || !sevm_vmcb_has_vmsa(vcpu))) ||
+	    (when & WAS_HALTED && !mp->was_halted))
+		return false;
+	return true;
 }
 
 static void set_state(struct sevm_vcpu *vcpu, u32 state)
@@ -151,10 +145,8 @@ static bool step(struct sevm_vcpu *vcpu, enum mp_event event)
 {
 	const struct transition *t = table[event];
 	u32 old = vcpu->mp.state;
-	/* Only an event whose first row has one knows conditions. */
-	u32 found = t->when ? conditions(vcpu) : 0;
 
-	while (t->from && (!(t->from & BIT(old)) || t->when & ~found))
+	while (t->from && (!(t->from & BIT(old)) || (t->when && !holds(vcpu, t->when))))
 		t++;
 	if (WARN_ON_ONCE(!t->from))
 		return false;
@@ -165,6 +157,14 @@ static bool step(struct sevm_vcpu *vcpu, enum mp_event event)
 	if (t->trace)
 		trace_sevm_ap(vcpu, t->trace);
 	return t->to != SAME && t->to != old;
+}
+
+/* The same of an event that has but one row, which asks for nothing: often, and inline. */
+static __always_inline void step_simple(struct sevm_vcpu *vcpu, enum mp_event event)
+{
+	BUILD_BUG_ON(table[event][0].when || table[event][0].act || table[event][0].trace ||
+		     table[event][1].from);
+	set_state(vcpu, table[event][0].to);
 }
 
 /* ---- What is done ---- */
@@ -219,7 +219,7 @@ static void complete_hold(struct sevm_vcpu *vcpu)
 
 void sevm_mp_state_halt(struct sevm_vcpu *vcpu)
 {
-	step(vcpu, EVENT_HALT);
+	step_simple(vcpu, EVENT_HALT);
 }
 
 bool sevm_mp_state_hold(struct sevm_vcpu *vcpu, u32 kind)
@@ -309,7 +309,7 @@ bool sevm_mp_state_settle(struct sevm_vcpu *vcpu)
 	/* A signal is seen at the top of KVM_RUN's loop. */
 	wait_event_interruptible(vcpu->wait, wakes(vcpu));
 	if (vcpu->mp.state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu))
-		step(vcpu, EVENT_WAKE);
+		step_simple(vcpu, EVENT_WAKE);
 	return true;
 }
 

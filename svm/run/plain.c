@@ -74,7 +74,8 @@ static enum sevm_result mmio_fault(struct sevm_vcpu *vcpu, u64 gpa, bool read_on
 
 	sevm_count(vcpu, mmio_exits);
 	if (sevm_host_caps.decode_assists && vcpu->exit.insn_len)
-		return sevm_io_emulation_failure(vcpu, gpa, vcpu->exit.insn_bytes, vcpu->exit.insn_len);
+		return sevm_io_emulation_failure(vcpu, gpa, vcpu->exit.insn_bytes,
+						 vcpu->exit.insn_len);
 	len = sevm_walk_fetch(vcpu, insn, sizeof(insn));
 	return sevm_io_emulation_failure(vcpu, gpa, insn, len);
 }

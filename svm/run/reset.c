@@ -16,7 +16,7 @@
 
 void sevm_vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 {
-	const struct kvm_cpuid_entry2 *leaf = sevm_cpuid_find(vcpu, 1, 0);
+	const struct kvm_cpuid_entry2 *leaf;
 
 	sevm_apic_reset(vcpu, init);
 	sevm_event_reset(vcpu);
@@ -24,7 +24,10 @@ void sevm_vcpu_reset(struct sevm_vcpu *vcpu, bool init)
 	sevm_msr_reset(vcpu, init);
 	sevm_vmcb_reset(vcpu, init);
 	sevm_fpu_reset(vcpu, init);
-	/* Family, model and stepping are in EDX after RESET and INIT. */
-	vcpu->regs[SEVM_RDX] = leaf ? leaf->eax : 0x600;
+	if (!sevm_vmcb_has_vmsa(vcpu)) {
+		/* Family, model and stepping are in EDX after RESET and INIT. */
+		leaf = sevm_cpuid_find(vcpu, 1, 0);
+		vcpu->regs[SEVM_RDX] = leaf ? leaf->eax : 0x600;
+	}
 	vcpu->vm->protect->vcpu_reset(vcpu, init);
 }

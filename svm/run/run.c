@@ -94,9 +94,8 @@ static enum sevm_result serve_requests(struct sevm_vcpu *vcpu)
 	take_request(vcpu, SEVM_REQ_EVENT);
 	if (take_request(vcpu, SEVM_REQ_CLOCK))
 		sevm_clock_update(vcpu);
-	if (take_request(vcpu, SEVM_REQ_IOAPIC_EOI)) {
+	if (take_request(vcpu, SEVM_REQ_IOAPIC_EOI))
 		return sevm_io_ioapic_eoi(vcpu, vcpu->ioapic_eoi);
-	}
 	return SEVM_RESUME;
 }
 
