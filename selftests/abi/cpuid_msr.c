@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * told.c - what a guest is told: CPUID, MSRs, the time.
+ * cpuid_msr.c - CPUID, MSRs and the clock, as a guest and as userspace see them.
  */
 #include <linux/kvm_para.h>
 #include <time.h>
