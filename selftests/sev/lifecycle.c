@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * life.c - VMs and vCPUs come and go: half made, half launched, killed. Nothing
+ * lifecycle.c - VMs and vCPUs come and go: half made, half launched, killed. Nothing
  * may be left: the run's end looks at the module's use count, the firmware's
  * guest count and the kernel log.
  */

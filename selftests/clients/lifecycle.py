@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The life of a SEV-ES guest under QEMU: CPUs, pause, monitor, hot-add, kexec, and every way to end."""
+"""A SEV-ES guest under QEMU from boot to end: CPUs, pause, monitor, hot-add, kexec, and every way to end."""
 
 import ctypes
 import errno
