@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * victim.c - a VM with 4 running vCPUs, for load_rounds to kill.
+ * load_rounds_vm.c - a VM with 4 running vCPUs, for load_rounds to kill.
  */
 #include <unistd.h>
 
