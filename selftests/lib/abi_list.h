@@ -2,7 +2,7 @@
 /*
  * abi_list.h - every ioctl and capability of KVM, and what sevm makes of it.
  *
- * The one source: abi/ioctls.c tries each row on the device, and selftests/abi_doc
+ * The one source: abi/ioctls.c tries each row on the device, and selftests/check_abi_doc
  * holds docs/abi.md and the kernel's headers against it (--write: the document).
  *
  * IOCTL(name, number, file, verdict), CAP(name, number, answer, verdict); a verdict is
