@@ -3,7 +3,9 @@
  * apic_test.c - svm/irq/apic_regs.c: what registers keep, priorities, who is
  * addressed, and how messages are encoded.
  */
-#include "kernel.h"
+#include <linux/kernel.h>
+#include <linux/string.h>
+
 #include "tap.h"
 #include "../../svm/irq/apic_regs.h"
 

@@ -2,13 +2,13 @@
 /*
  * ghcb_test.c - sev/ghcb_proto.c: the page's layout, the valid bits, the scratch
  * window, the MSR protocol.
- *
- * cc -fsanitize=address,undefined -o ghcb_test ghcb_test.c ../../sev/ghcb_proto.c
  */
-#include "../../sev/ghcb_proto.h"
-#include "tap.h"
-
+#include <linux/kernel.h>
+#include <linux/string.h>
 #include <stdlib.h>
+
+#include "tap.h"
+#include "../../sev/ghcb_proto.h"
 
 static u8 *page;
 

@@ -3,7 +3,9 @@
  * marker_test.c - svm/mem/marker.c: the reserved bits of each kind of machine, and
  * the size of a marker in each kind of hole.
  */
-#include "kernel.h"
+#include <linux/bits.h>
+#include <linux/kernel.h>
+
 #include "tap.h"
 #include "../../svm/mem/marker.h"
 
