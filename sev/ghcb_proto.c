@@ -6,12 +6,10 @@
  * that the guest may change at any moment, so each byte is read once, into a
  * private copy. No kernel services: selftests/unit and the fuzzers build it too.
  */
-#include "ghcb_proto.h"
-
-#ifdef __KERNEL__
 #include <linux/compiler.h>
 #include <linux/string.h>
-#endif
+
+#include "ghcb_proto.h"
 
 #define VALID_BITMAP	0x3f0
 #define USAGE		0xffc

@@ -8,12 +8,8 @@
 #ifndef SEVM_SEV_GHCB_PROTO_H
 #define SEVM_SEV_GHCB_PROTO_H
 
-#ifdef __KERNEL__
 #include <linux/bits.h>
 #include <linux/types.h>
-#else
-#include "../selftests/unit/kernel.h"
-#endif
 
 #define SEVM_GHCB_MIN		1	/* protocol versions we speak */
 #define SEVM_GHCB_MAX		2

@@ -8,12 +8,10 @@
  *
  * Invariant: reserved bits of the page are zero, whatever the guest wrote.
  */
-#ifdef __KERNEL__
 #include <linux/bitops.h>
 #include <linux/bits.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
-#endif
 
 #include "apic_regs.h"
 

@@ -5,12 +5,9 @@
 #ifndef SEVM_SVM_APIC_REGS_H
 #define SEVM_SVM_APIC_REGS_H
 
-#ifdef __KERNEL__
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/types.h>
-#else
-#include "../../selftests/unit/kernel.h"
-#endif
 
 /* Offsets in the xAPIC page; MSR 0x800 + offset / 16 in x2APIC mode. */
 #define SEVM_APIC_ID		0x020

@@ -6,9 +6,7 @@
  * how large an entry fits into a hole. Pure: no state, no hardware; the unit
  * test compiles this file on the build machine.
  */
-#ifdef __KERNEL__
 #include <linux/bits.h>
-#endif
 
 #include "marker.h"
 

@@ -5,11 +5,7 @@
 #ifndef SEVM_SVM_MARKER_H
 #define SEVM_SVM_MARKER_H
 
-#ifdef __KERNEL__
 #include <linux/types.h>
-#else
-#include "../../selftests/unit/kernel.h"
-#endif
 
 /*
  * The reserved physical-address bits of a nested entry: those from
