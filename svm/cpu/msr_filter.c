@@ -37,7 +37,9 @@ static bool allows(const struct sevm_msr_filter *filter, u32 index, u32 access)
 	for (i = 0; i < filter->count; i++) {
 		const struct msr_range *range = &filter->ranges[i];
 
-		if (index - range->base < range->count && (range->flags & access))
+		/* In 32 bits, as in KVM: what goes beyond the last MSR covers none. */
+		if (index >= range->base && index < range->base + range->count &&
+		    (range->flags & access))
 			return test_bit(index - range->base, range->bitmap);
 	}
 	return filter->allow_others;
