@@ -127,25 +127,25 @@ static void wait_eventfd(int fd, u64 want)
 	ASSERT_EQ(seen, want);
 }
 
-/* An irqfd's level: the EOI lowers it and tells its owner. */
+/* An irqfd's level: the EOI lowers it and signals its owner. */
 static void resample(void)
 {
 	struct vm *vm = start_taker(&kernel);
-	int fd = new_eventfd(0), told = new_eventfd(0);
+	int fd = new_eventfd(0), resampled = new_eventfd(0);
 	int fd2 = new_eventfd(0), told2 = new_eventfd(0);
 	unsigned int i;
 
 	set_pin(vm, 22, PIN_LEVEL | VECTOR);
-	ASSERT_OK(irqfd(vm, fd, 22, KVM_IRQFD_FLAG_RESAMPLE, told));
+	ASSERT_OK(irqfd(vm, fd, 22, KVM_IRQFD_FLAG_RESAMPLE, resampled));
 	for (i = 1; i <= 200; i++) {
 		raise_eventfd(fd);
-		wait_eventfd(told, 1);
+		wait_eventfd(resampled, 1);
 		wait_for(&HOST(vm)->count, i);
 	}
-	/* Two that share the line are both told. */
+	/* Two that share the line are both signalled. */
 	ASSERT_OK(irqfd(vm, fd2, 22, KVM_IRQFD_FLAG_RESAMPLE, told2));
 	raise_eventfd(fd2);
-	wait_eventfd(told, 1);
+	wait_eventfd(resampled, 1);
 	wait_eventfd(told2, 1);
 	ASSERT_OK(irqfd(vm, fd, 22, KVM_IRQFD_FLAG_DEASSIGN, 0));
 	ASSERT_OK(irqfd(vm, fd2, 22, KVM_IRQFD_FLAG_DEASSIGN, 0));

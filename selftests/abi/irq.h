@@ -36,7 +36,7 @@ static const struct vm_options split2 = { .plain = true, .irqchip = IRQCHIP_SPLI
 static const struct vm_options none = { .plain = true, .irqchip = IRQCHIP_NONE };
 
 /*
- * The guest: takes interrupts in HLT until told to stop.
+ * The guest: takes interrupts in HLT until the host sets stop.
  */
 
 static inline bool on_vector(struct guest_regs *regs)

@@ -41,7 +41,7 @@ class Failed(Exception):
 
 
 class Skip(Exception):
-    """This case cannot be run here; its text tells why."""
+    """This case cannot be run here; its text says why."""
 
 
 def case(function):
@@ -68,7 +68,7 @@ def version(program="qemu-system-x86_64"):
 
 
 def accelerator():
-    """QEMU opens /dev/kvm; since 8.2 it can be told to open another one."""
+    """QEMU opens /dev/kvm; since 8.2 an option names another one."""
     if HYPERVISOR == "kvm":
         return "kvm"
     if version() >= (8, 2):

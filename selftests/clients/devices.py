@@ -391,7 +391,7 @@ def emulated():
 
 @case
 def lines():
-    """Without MSIs: level-triggered pins of the IOAPIC in QEMU, which sevm tells of each EOI."""
+    """Without MSIs: level-triggered pins of the IOAPIC in QEMU, which gets each EOI from sevm."""
     sata, drive_sata = disk("sata", 32 * MIB)
     _, drive_a = disk("a", 32 * MIB)
     with start(*drive_sata, "-device", "ide-hd,drive=sata,bus=ide.0",

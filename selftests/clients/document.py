@@ -50,14 +50,14 @@ def wrapped(command):
 def quote(lines):
     """Fit for the document: long commands wrapped so that they can still be pasted, QEMU's warnings counted."""
     warnings = sum(UNSUPPORTED in line for line in lines)
-    out, told = [], False
+    out, counted = [], False
     for line in lines:
         if line.startswith("$ "):
             out += wrapped(line)
         elif UNSUPPORTED in line:
-            if not told:
+            if not counted:
                 out.append(f"({warnings} times: {line.split(' ')[0]} {UNSUPPORTED}: …)")
-            told = True
+            counted = True
         elif line.strip() and not re.fullmatch(r"guest \d+# ", line) and not REGISTERS.match(line):
             out.append(line.rstrip()[:150])
     return "".join(f"    {line}\n" for line in out)

@@ -24,7 +24,7 @@ ALIVE = "echo alive $((6*7))"
 
 
 def parts(guest, *functions):
-    """Several things with one guest, since its boot takes long: all are tried, and what failed is told at the end."""
+    """Several things with one guest, since its boot takes long: all are tried, and what failed is reported at the end."""
     failures = []
     for function in functions:
         try:
@@ -139,10 +139,10 @@ def termination():
     check(len(found) == 1, f"the trace has {found}")
     note(found[0].split(": ", 1)[1], "# | ")
     log = subprocess.run(["dmesg"], check=True, capture_output=True, text=True).stdout
-    told = {"sevm": "the guest asks for its termination: reason set 0x1, reason 0xab",
+    words = {"sevm": "the guest asks for its termination: reason set 0x1, reason 0xab",
             "kvm": "SEV-ES guest requested termination: 0x1:0xab"}[HYPERVISOR]
-    check(told in log, f"the kernel's log has no '{told}'")
-    note(told, "# | ")
+    check(words in log, f"the kernel's log has no '{words}'")
+    note(words, "# | ")
 
 
 # Killed: nothing may be left.
@@ -220,7 +220,7 @@ def cpus_offline_and_online(guest):
 
 
 def registers_are_hidden(guest):
-    """sevm gives zeros for what is encrypted. KVM gives what VMGEXITs and write traps last told: no RIP, no stack."""
+    """sevm gives zeros for what is encrypted. KVM gives what VMGEXITs and write traps last had: no RIP, no stack."""
     said = monitor(guest, "info registers")
     for name in ("ESP", "EIP", "EBP", "CR3") + (("EAX", "ECX", "CR0", "CR4") if HYPERVISOR == "sevm" else ()):
         check(re.search(rf"\b{name}=0+\b", said), f"info registers shows more than zeros: {said}")
@@ -382,7 +382,7 @@ def four_cpus():
 
 @case
 def two_guests():
-    """Side by side; one is killed, the other goes on, panics, and QEMU tells."""
+    """Side by side; one is killed, the other goes on, panics, and QEMU reports it."""
     with Qemu(cpus=2) as one, Qemu("-device", "pvpanic", cpus=2) as other:
         one.boot()
         other.boot()

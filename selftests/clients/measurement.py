@@ -295,7 +295,7 @@ def a_policy_that_allows_debugging():
 
 @case
 def kernel_hashes():
-    """For an OVMF that has room for them; Debian 12 and 13 package none."""
+    """For an OVMF that has a place for them; Debian 12 and 13 package none."""
     with Qemu(*PAUSED, sev="policy=0x5,kernel-hashes=on", memory=256) as guest:
         guest.expect(r"SEV: guest firmware hashes table area is invalid \(base=0x0 size=0x0\)")
         check(guest.wait() == 1, "QEMU did not end with an error")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The newest QEMU that Debian has: it opens /dev/sevm itself, and can ask for a VM of type KVM_X86_SEV_ES_VM.
 
-It does so if told, legacy-vm-type=off; else it uses KVM_SEV_ES_INIT, as QEMU always did, which keeps the measurement.
+It does so with legacy-vm-type=off; else it uses KVM_SEV_ES_INIT, as QEMU always did, which keeps the measurement.
 The firmware is that release's OVMF.fd, as -bios: KVM gives a typed VM no read-only memory, so no flash.
 """
 

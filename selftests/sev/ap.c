@@ -473,7 +473,7 @@ static void lonely_guest(unsigned long cpu)
 	SHARED->answer[0] = 1 + hold();
 }
 
-/* Without a local APIC there is no SIPI: the VMM is told, and decides. */
+/* Without a local APIC there is no SIPI: the VMM gets an exit, and decides. */
 static void no_apic(bool msr)
 {
 	struct vm *vm = vm_create(lonely_guest, &(struct vm_options){

@@ -115,7 +115,7 @@ static void required_inputs_suffice(void)
 	run_guest(sufficient_guest, NULL);
 }
 
-/* Every exit code that the hardware has room for, and the software's own. */
+/* Every exit code that the hardware may use, and the software's own. */
 static void unknown_guest(unsigned long cpu)
 {
 	static const u64 codes[] = {

@@ -31,7 +31,7 @@ static bool on_vector(struct guest_regs *regs)
 static bool on_nmi(struct guest_regs *regs)
 {
 	SHARED->nmis[guest_cpu()->index]++;
-	/* The host sees no IRET: it is told. */
+	/* The host sees no IRET: NMI complete says so. */
 	GUEST_ASSERT_EQ(ghcb_call(0x80000003, 0, 0), 0);
 	return true;
 }
@@ -45,7 +45,7 @@ static void setup(unsigned long cpu)
 	SHARED->up[cpu] = 1;
 }
 
-/* APs halt with interrupts on until told to stop. */
+/* APs halt with interrupts on until the BSP sets stop. */
 static void target(unsigned long cpu)
 {
 	setup(cpu);

@@ -235,7 +235,7 @@ static void quiet_guest(unsigned long cpu)
 	GUEST_ASSERT_EQ(ghcb_call(0x89, 0, 0), 0);
 	asm volatile("mov %0, %%dr7" :: "r"(dr7));
 	GUEST_ASSERT_EQ(guest_cpu()->last_vc, 0x37);
-	/* INVD is told as WBINVD would be: nothing a guest may throw away. */
+	/* INVD is answered like WBINVD: a guest may not discard what is in the caches. */
 	GUEST_ASSERT_EQ(ghcb_call(0x76, 0, 0), 0);
 }
 

@@ -48,7 +48,7 @@ _Static_assert(sizeof(struct trampoline) <= TRAMPOLINE_ENTRY, "ap_boot.S");
 _Static_assert(offsetof(struct parking, real_ip) == PARKING_REAL, "ap_boot.S");
 _Static_assert(sizeof(struct parking) <= PARKING_ENTRY, "ap_boot.S");
 
-/* What the BSP tells the APs. In private memory, as all that matters. */
+/* What the BSP passes to the APs. In private memory, as all that matters. */
 static struct {
 	volatile enum { WORK, HOLD, PARK } what;
 	volatile u64 table;		/* to leave through */
@@ -395,7 +395,7 @@ void ap_firmware_init(void)
 	fill_table(WORK_PAGE, TRAMPOLINE(0));
 }
 
-/* Another VM's firmware has parked the APs; this one's is told so. */
+/* Another VM's firmware has parked the APs; this one's takes it from the host. */
 void ap_firmware_resumed(u64 table)
 {
 	ap_firmware_init();

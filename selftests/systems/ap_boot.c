@@ -273,7 +273,7 @@ static u64 table_of(struct vm *vm)
 	return gpa;
 }
 
-/* What KVM cannot tell is left out. */
+/* What KVM does not show is left out. */
 static void save(struct vm *vm, struct saved *saved)
 {
 	unsigned int i;

@@ -51,11 +51,11 @@ void parked_state_is_restored(void)
 /*
  * Held, then stopped: KVM_MP_STATE_STOPPED is all that mp_state says, the form of
  * the hold is asked for on its own. After both were set again, up ends both, and
- * says so to an AP that asks again until it is told.
+ * says so to an AP that asks again until it gets the answer.
  */
 static volatile u32 by_msr;
 
-static void asks_until_told(unsigned long cpu)
+static void asks_until_answered(unsigned long cpu)
 {
 	for (;;) {
 		SHARED->alive[cpu]++;
@@ -66,7 +66,7 @@ static void asks_until_told(unsigned long cpu)
 
 static void held_and_stopped_guest(unsigned long cpu)
 {
-	page_start(1, asks_until_told);
+	page_start(1, asks_until_answered);
 	wait_alive(1, 1);
 	wait_down(1);
 	GUEST_ASSERT_EQ(vcpu_op(AP_PAGE_DOWN, 1), 0);

@@ -404,7 +404,7 @@ static void user_part(void)
 		GUEST_ASSERT(user_refused);
 	}
 
-	/* The host is told the CPL, and refuses. */
+	/* The host gets the CPL, and refuses. */
 	GUEST_ASSERT_EQ(run_user(user_vmmcall, 0, HC_POLL, 0, 0), 1);
 	GUEST_ASSERT_EQ(user.vector, LOCORE_SYSCALL);
 	GUEST_ASSERT_EQ(user.rax, -1ULL);		/* -KVM_EPERM */

@@ -548,19 +548,19 @@ early_idt:
 stack_end:
 kernel_rsp:
 	.skip	8
-	.macro	ROOM name, size
+	.macro	RESERVE name, size
 	.globl	\name
 	.align	8
 \name:	.skip	\size
 	.endm
-	ROOM locore_vc32, 56
-	ROOM locore_vc64, 56
-	ROOM locore_sev_info, 8
-	ROOM locore_answers, LOCORE_LEAVES*16
-	ROOM locore_cpuid64_answer, 16
-	ROOM locore_entry_regs, 32
-	ROOM locore_entry_efer, 4
-	ROOM locore_entry_cr0, 4
+	RESERVE locore_vc32, 56
+	RESERVE locore_vc64, 56
+	RESERVE locore_sev_info, 8
+	RESERVE locore_answers, LOCORE_LEAVES*16
+	RESERVE locore_cpuid64_answer, 16
+	RESERVE locore_entry_regs, 32
+	RESERVE locore_entry_efer, 4
+	RESERVE locore_entry_cr0, 4
 order:
 	.skip	4
 

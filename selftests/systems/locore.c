@@ -118,7 +118,7 @@ static struct guest_state create(enum entry entry, u32 order, unsigned int ghcb_
 	struct guest_state g = { .vm = vm_create(locore_start32, &options) };
 
 	g.vcpu = &g.vm->vcpu[0];
-	/* In this order: KVM takes a C-bit in CR3 only while CPUID tells of it. */
+	/* In this order: KVM takes a C-bit in CR3 only while CPUID reports it. */
 	set_state(&g, entry, order);
 	set_cpuid(&g, edit);
 	vm_launch(g.vm);

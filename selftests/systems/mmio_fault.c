@@ -174,10 +174,10 @@ static void copy_registers(struct guest_regs *ours, struct kvm_regs *kvm, bool b
 }
 
 /*
- * The access that userspace was told about is one of those that the instruction
+ * The access that userspace was asked for is one of those that the instruction
  * makes. What reads and then writes may fault as either.
  */
-static void check_told(unsigned int first, u64 gpa, bool write)
+static void check_asked(unsigned int first, u64 gpa, bool write)
 {
 	bool reads = false, writes = false;
 	unsigned int i;
@@ -215,7 +215,7 @@ static void assist(struct vcpu *vcpu)
 	ASSERT_EQ(mmio_emulate(&r, &memory, stub), MMIO_DONE);
 	copy_registers(&r, &regs, true);
 	ASSERT_OK(ioctl(vcpu->fd, KVM_SET_REGS, &regs));
-	check_told(first, gpa, error & 2);
+	check_asked(first, gpa, error & 2);
 }
 
 /* KVM emulates for a plain guest, sevm asks. */

@@ -77,8 +77,8 @@ x2apic_eoi_sev_es:
 	pop	%rax
 	.endm
 
-/* The test's part: a C function that uses no GS, told what was interrupted. */
-	.macro	TELL function, argument=0
+/* The test's part: a C function that uses no GS, with what was interrupted as its argument. */
+	.macro	CALL_C function, argument=0
 	SAVE
 	lea	80(%rbp), %rdi
 	mov	$\argument, %esi
@@ -99,7 +99,7 @@ ipi_invltlb:
 	mov	%cr3, %rax
 	mov	%rax, %cr3
 	pop	%rax
-	TELL	on_shootdown, VECTOR_INVLTLB
+	CALL_C	on_shootdown, VECTOR_INVLTLB
 	DONE
 
 	.balign	16
@@ -109,7 +109,7 @@ ipi_invlpg:
 	mov	tlb_shoot_addr1(%rip), %rax
 	invlpg	(%rax)
 	pop	%rax
-	TELL	on_shootdown, VECTOR_INVLPG
+	CALL_C	on_shootdown, VECTOR_INVLPG
 	DONE
 
 	.balign	16
@@ -125,15 +125,15 @@ ipi_invlrange:
 	jb	1b
 	pop	%rdx
 	pop	%rax
-	TELL	on_shootdown, VECTOR_INVLRANGE
+	CALL_C	on_shootdown, VECTOR_INVLRANGE
 	DONE
 
 	.balign	16
 ipi_plain:
-	TELL	park_ipi, PLACE_IPI_ENTRY
+	CALL_C	park_ipi, PLACE_IPI_ENTRY
 	call	*fast_eoi(%rip)
-	TELL	park_ipi, PLACE_IPI_ACKED
-	TELL	on_plain
+	CALL_C	park_ipi, PLACE_IPI_ACKED
+	CALL_C	on_plain
 	iretq
 
 /* WBINVD is a #VC as well; here it is on the GS that was interrupted. */
@@ -141,7 +141,7 @@ ipi_plain:
 ipi_wbinvd:
 	call	*fast_eoi(%rip)
 	wbinvd
-	TELL	on_plain
+	CALL_C	on_plain
 	iretq
 
 /*

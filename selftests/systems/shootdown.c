@@ -168,7 +168,7 @@ static bool registers_survive(void)
 	return !bad;
 }
 
-/* Runs until told to stop; loops are counted, the first mistake is kept. */
+/* Runs until stop is set; loops are counted, the first mistake is kept. */
 static void user_step(struct user *u)
 {
 	static const u8 pages[KINDS] = { 0, 3, 6 };
