@@ -490,6 +490,20 @@ static void userspace_answers(bool plain)
 
 FOR_BOTH(userspace_answers)
 
+static void unknown_reasons_are_refused(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR };
+	int vm = bare_vm();
+
+	cap.args[0] = 7;
+	ASSERT_OK(ioctl(vm, KVM_ENABLE_CAP, &cap));
+	cap.args[0] = 8;
+	ASSERT_ERRNO(ioctl(vm, KVM_ENABLE_CAP, &cap), EINVAL);
+	cap.args[0] = 1ULL << 32;
+	ASSERT_ERRNO(ioctl(vm, KVM_ENABLE_CAP, &cap), EINVAL);
+	close(vm);
+}
+
 static void userspace_is_asked_for_this_reason_only(bool plain)
 {
 	struct vm *vm = start(plain);
@@ -647,6 +661,7 @@ TESTS = {
 	CASE(msr_ioctls_are_not_filtered_protected),
 	CASE(userspace_answers_plain),
 	CASE(userspace_answers_protected),
+	CASE(unknown_reasons_are_refused),
 	CASE(userspace_is_asked_for_this_reason_only_plain),
 	CASE(userspace_is_asked_for_this_reason_only_protected),
 	CASE(replaced_under_running_vcpus_plain),
