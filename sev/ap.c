@@ -20,12 +20,10 @@
 /* In the form it was asked: by SIPI. */
 void sevm_ap_complete_hold(struct sevm_vcpu *vcpu, u32 kind)
 {
-	if (kind == SEVM_AP_HOLD_MSR) {
+	if (kind == SEVM_AP_HOLD_MSR)
 		sevm_vmcb_set_ghcb(vcpu, sevm_ghcb_msr_hold(true));
-	} else {
-		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO1, SEVM_GHCB_OK);
+	else
 		sevm_ghcb_reply_set(vcpu, SEVM_GHCB_EXITINFO2, 1);
-	}
 }
 
 enum sevm_result sevm_ap_enter_hold(struct sevm_vcpu *vcpu, u32 kind)

@@ -199,7 +199,6 @@ static enum sevm_result handle_exit(struct sevm_vcpu *vcpu)
 		vcpu->cr4 = value;
 		return SEVM_RESUME;
 	case SVM_EXIT_CR8_WRITE_TRAP:
-		vcpu->cr8 = value & 0xf;
 		sevm_apic_set_cr8(vcpu, value & 0xf);
 		return SEVM_RESUME;
 	default:

@@ -75,9 +75,11 @@ void sevm_ghcb_release(struct sevm_es_vcpu *es)
 	es->reply_staged = false;
 }
 
+/* One that no request came before: a hold that the VMM restored. */
 static void stage(struct sevm_es_vcpu *es)
 {
-	es->reply.set = 0;
+	es->reply.value[SEVM_GHCB_EXITINFO1] = SEVM_GHCB_OK;
+	es->reply.set = SEVM_GHCB_BIT(EXITINFO1);
 	es->reply_staged = true;
 }
 

@@ -45,23 +45,6 @@ void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu)
 	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
 }
 
-void sevm_vcpu_post_init(struct sevm_vcpu *vcpu)
-{
-	int old = atomic_read(&vcpu->mp.events);
-
-	/* A SIPI that came before is void. */
-	while (!atomic_try_cmpxchg(&vcpu->mp.events, &old, (old & ~SEVM_MP_SIPI) | SEVM_MP_INIT))
-		;
-}
-
-void sevm_vcpu_post_sipi(struct sevm_vcpu *vcpu, u8 vector)
-{
-	WRITE_ONCE(vcpu->sipi_vector, vector);
-	/* The vector before the bit. */
-	smp_mb__before_atomic();
-	atomic_or(SEVM_MP_SIPI, &vcpu->mp.events);
-}
-
 static void acknowledge(void *unused)
 {
 }

@@ -15,8 +15,22 @@ void sevm_vcpu_request(struct sevm_vcpu *vcpu, enum sevm_request request);
 /* An NMI from anyone. */
 void sevm_vcpu_queue_nmi(struct sevm_vcpu *vcpu);
 /* INIT and SIPI have arrived: svm/run/mp_state.c takes them. The caller makes the vCPU look. */
-void sevm_vcpu_post_init(struct sevm_vcpu *vcpu);
-void sevm_vcpu_post_sipi(struct sevm_vcpu *vcpu, u8 vector);
+static inline void sevm_vcpu_post_init(struct sevm_vcpu *vcpu)
+{
+	int old = atomic_read(&vcpu->mp.events);
+
+	/* A SIPI that came before is void. */
+	while (!atomic_try_cmpxchg(&vcpu->mp.events, &old, (old & ~SEVM_MP_SIPI) | SEVM_MP_INIT))
+		;
+}
+
+static inline void sevm_vcpu_post_sipi(struct sevm_vcpu *vcpu, u8 vector)
+{
+	WRITE_ONCE(vcpu->sipi_vector, vector);
+	/* The vector before the bit. */
+	smp_mb__before_atomic();
+	atomic_or(SEVM_MP_SIPI, &vcpu->mp.events);
+}
 
 /* Requests that stop an entry; a flush is part of it. */
 static inline bool sevm_vcpu_has_requests(struct sevm_vcpu *vcpu)

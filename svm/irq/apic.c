@@ -7,7 +7,9 @@
  * thread or with vcpu->mutex held; only IRR bits arrive from elsewhere, by
  * atomic operations (see apic_internal.h).
  *
- * Invariant: vcpu->apic_base holds a valid mode, with or without an APIC.
+ * Invariants: vcpu->apic_base holds a valid mode, with or without an APIC; the
+ * VMCB's V_TPR is the high half of TPR, but for what a plain guest wrote to CR8
+ * since it was entered.
  */
 #include <linux/bitops.h>
 #include <linux/gfp.h>
@@ -19,6 +21,7 @@
 #include "apic_internal.h"
 #include "ioapic.h"
 #include "svm/cpu/cpuid.h"
+#include "svm/cpu/vmcb.h"
 
 #define X2APIC_MSR_FIRST	0x800
 #define X2APIC_MSR_LAST		0x8ff
@@ -61,6 +64,12 @@ void sevm_apic_free(struct sevm_vcpu *vcpu)
 	kfree(apic);
 }
 
+/* CR8 is the task priority's high half; the CPU has it as V_TPR. */
+static void put_tpr(struct sevm_apic *apic)
+{
+	sevm_vmcb_set_cr8(apic->vcpu, sevm_apic_get_cr8(apic->vcpu));
+}
+
 void sevm_apic_reset(struct sevm_vcpu *vcpu, bool init)
 {
 	struct sevm_apic *apic = vcpu->apic;
@@ -75,6 +84,7 @@ void sevm_apic_reset(struct sevm_vcpu *vcpu, bool init)
 	sevm_apic_timer_stop(apic);
 	/* Firmware without a PIC driver expects the PIC behind the BSP's LINT0. */
 	sevm_apic_regs_reset(apic->regs, sevm_apic_mode(vcpu), vcpu->id, init, bsp);
+	put_tpr(apic);
 	sevm_apic_timer_lvt_changed(apic);
 	sevm_apic_timer_divide_changed(apic);
 }
@@ -163,8 +173,10 @@ static int act(struct sevm_apic *apic, enum sevm_apic_effect effect, u32 value)
 	case SEVM_APIC_FAULT:
 		return -EINVAL;
 	case SEVM_APIC_NOTHING:
+		break;
 	case SEVM_APIC_PRIORITY:
-		/* Each entry of the guest looks at the priorities again. */
+		/* Each entry of the guest looks again what may be delivered. */
+		put_tpr(apic);
 		break;
 	case SEVM_APIC_END:
 		end_of_interrupt(apic);
@@ -332,6 +344,7 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8)
 	/* After each exit of a plain guest too: keep TPR's low half if CR8 is the same. */
 	if (sevm_apic_get_cr8(vcpu) != cr8)
 		sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
+	put_tpr(vcpu->apic);
 }
 
 /* At every entry, and mostly there is none: then one look is enough. */
@@ -428,6 +441,7 @@ int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *st
 		sevm_apic_timer_stop(apic);
 		memcpy(apic->regs, regs, sizeof(*state));
 		WRITE_ONCE(vcpu->apic_waiting, true);
+		put_tpr(apic);
 		sevm_apic_timer_restore(apic);
 		if (deadline)
 			sevm_apic_timer_set_deadline(apic, deadline);

@@ -51,6 +51,7 @@ enum mp_event {
 #define ANY		(~0U)
 #define WAITING		(STATE(AP_RESET_HOLD) | STATE(INIT_RECEIVED))
 #define SAME		0xff
+#define ROWS		5	/* of an event, at most */
 
 static void init(struct sevm_vcpu *vcpu);
 static void start(struct sevm_vcpu *vcpu);
@@ -69,7 +70,7 @@ struct transition {
 #define TO(name)	KVM_MP_STATE_##name
 
 /* state | condition | new state | what is done | trace; and below it what the guest sees */
-static const struct transition table[][7] = {
+static const struct transition table[][ROWS] = {
 	[EVENT_HALT] = {
 		ROW(STATE(RUNNABLE), 0, TO(HALTED), NULL, SILENT),
 		/* it sleeps; without a local APIC here: KVM_EXIT_HLT, and it runs on */
@@ -120,7 +121,7 @@ static const struct transition table[][7] = {
 	},
 };
 
-static bool holds(struct sevm_vcpu *vcpu, u32 when)
+static __always_inline bool holds(struct sevm_vcpu *vcpu, u32 when)
 {
 	const struct sevm_mp *mp = &vcpu->mp;
 
@@ -140,31 +141,30 @@ static void set_state(struct sevm_vcpu *vcpu, u32 state)
 	WRITE_ONCE(vcpu->mp.state, state);
 }
 
-/* False: the state is what it was. */
-static bool step(struct sevm_vcpu *vcpu, enum mp_event event)
+/*
+ * The event takes its first row that fits. False: the state is what it was. Unrolled,
+ * so that of each row only the tests and calls remain that it asks for.
+ */
+static __always_inline bool step(struct sevm_vcpu *vcpu, const enum mp_event event)
 {
-	const struct transition *t = table[event];
 	u32 old = vcpu->mp.state;
+	unsigned int i;
 
-	while (t->from && (!(t->from & BIT(old)) || (t->when && !holds(vcpu, t->when))))
-		t++;
-	if (WARN_ON_ONCE(!t->from))
-		return false;
-	if (t->act)
-		t->act(vcpu);
-	if (t->to != SAME)
-		set_state(vcpu, t->to);
-	if (t->trace)
-		trace_sevm_ap(vcpu, t->trace);
-	return t->to != SAME && t->to != old;
-}
+#pragma GCC unroll 8
+	for (i = 0; i < ROWS; i++) {
+		const struct transition *t = &table[event][i];
 
-/* The same of an event that has but one row, which asks for nothing: often, and inline. */
-static __always_inline void step_simple(struct sevm_vcpu *vcpu, enum mp_event event)
-{
-	BUILD_BUG_ON(table[event][0].when || table[event][0].act || table[event][0].trace ||
-		     table[event][1].from);
-	set_state(vcpu, table[event][0].to);
+		if (!(t->from & BIT(old)) || !holds(vcpu, t->when))
+			continue;
+		if (t->act)
+			t->act(vcpu);
+		if (t->to != SAME)
+			set_state(vcpu, t->to);
+		if (t->trace)
+			trace_sevm_ap(vcpu, t->trace);
+		return t->to != SAME && t->to != old;
+	}
+	return false;
 }
 
 /* ---- What is done ---- */
@@ -219,7 +219,7 @@ static void complete_hold(struct sevm_vcpu *vcpu)
 
 void sevm_mp_state_halt(struct sevm_vcpu *vcpu)
 {
-	step_simple(vcpu, EVENT_HALT);
+	step(vcpu, EVENT_HALT);
 }
 
 bool sevm_mp_state_hold(struct sevm_vcpu *vcpu, u32 kind)
@@ -246,7 +246,7 @@ static bool has_init_sipi(struct sevm_vcpu *vcpu)
  * Both are taken at once: a SIPI that follows its INIT closely is in the same word,
  * or stays for the next round.
  */
-static bool take_init_sipi(struct sevm_vcpu *vcpu)
+static __always_inline bool take_init_sipi(struct sevm_vcpu *vcpu)
 {
 	int events = atomic_fetch_andnot(SEVM_MP_INIT | SEVM_MP_SIPI, &vcpu->mp.events);
 	bool changed = false;
@@ -277,7 +277,7 @@ static bool take_start(struct sevm_vcpu *vcpu)
 	return changed;
 }
 
-static bool take_events(struct sevm_vcpu *vcpu)
+static noinline bool take_events(struct sevm_vcpu *vcpu)
 {
 	int events = atomic_read(&vcpu->mp.events);
 	bool changed = false;
@@ -299,17 +299,21 @@ static bool wakes(struct sevm_vcpu *vcpu)
 	return vcpu->mp.state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu);
 }
 
-bool sevm_mp_state_settle(struct sevm_vcpu *vcpu)
+static noinline void sleep(struct sevm_vcpu *vcpu)
 {
-	if (take_events(vcpu))
-		return true;
-	if (vcpu->mp.state == KVM_MP_STATE_RUNNABLE && !sevm_vcpu_is_stopped(vcpu))
-		return false;
-
 	/* A signal is seen at the top of KVM_RUN's loop. */
 	wait_event_interruptible(vcpu->wait, wakes(vcpu));
 	if (vcpu->mp.state == KVM_MP_STATE_HALTED && sevm_event_wakes(vcpu))
-		step_simple(vcpu, EVENT_WAKE);
+		step(vcpu, EVENT_WAKE);
+}
+
+bool sevm_mp_state_settle(struct sevm_vcpu *vcpu)
+{
+	if (atomic_read(&vcpu->mp.events) && take_events(vcpu))
+		return true;
+	if (vcpu->mp.state == KVM_MP_STATE_RUNNABLE && !sevm_vcpu_is_stopped(vcpu))
+		return false;
+	sleep(vcpu);
 	return true;
 }
 

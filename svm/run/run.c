@@ -140,27 +140,12 @@ static void fill_entry_args(struct sevm_vcpu *vcpu, struct sevm_entry_args *args
 	}
 }
 
-/* CR8 is the task priority of the local APIC; the CPU has it as V_TPR. */
-static void put_cr8(struct sevm_vcpu *vcpu)
-{
-	u8 cr8;
-
-	if (!vcpu->apic)
-		return;
-	cr8 = sevm_apic_get_cr8(vcpu);
-	if (cr8 != vcpu->cr8 || cr8 != sevm_vmcb_get_cr8(vcpu))
-		sevm_vmcb_set_cr8(vcpu, cr8);
-}
-
-/* A plain guest writes it without an exit. */
+/* A plain guest writes CR8 without an exit. */
 static void take_cr8(struct sevm_vcpu *vcpu)
 {
 	u8 cr8 = sevm_vmcb_get_cr8(vcpu);
 
-	if (cr8 == vcpu->cr8)
-		return;
-	vcpu->cr8 = cr8;
-	if (vcpu->apic)
+	if (cr8 != vcpu->cr8)
 		sevm_apic_set_cr8(vcpu, cr8);
 }
 
@@ -175,7 +160,6 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	sevm_event_enter(vcpu);
 	sevm_tlb_prepare(vcpu, cpu);
 	sevm_vmcb_enter(vcpu, cpu);
-	put_cr8(vcpu);
 	vcpu->cpu = cpu;
 	switch_predictions(vcpu);
 	fill_entry_args(vcpu, &args);

@@ -248,9 +248,8 @@ int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs)
 	vcpu->cr4 = s->cr4;
 	vcpu->efer = sregs->efer;
 
-	if (vcpu->apic)
-		sevm_apic_set_cr8(vcpu, sregs->cr8 & 0xf);
 	sevm_vmcb_set_cr8(vcpu, sregs->cr8 & 0xf);
+	sevm_apic_set_cr8(vcpu, sregs->cr8);
 	vmcb->control.clean = 0;
 
 	vector = find_first_bit((const unsigned long *)sregs->interrupt_bitmap, 256);
