@@ -141,30 +141,39 @@ static void set_state(struct sevm_vcpu *vcpu, u32 state)
 	WRITE_ONCE(vcpu->mp.state, state);
 }
 
+static __always_inline bool fits(struct sevm_vcpu *vcpu, const struct transition *t)
+{
+	return t->from & BIT(vcpu->mp.state) && holds(vcpu, t->when);
+}
+
+/* False: the state is what it was. */
+static __always_inline bool take(struct sevm_vcpu *vcpu, const struct transition *t)
+{
+	u32 old = vcpu->mp.state;
+
+	if (t->act)
+		t->act(vcpu);
+	if (t->to != SAME)
+		set_state(vcpu, t->to);
+	if (t->trace)
+		trace_sevm_ap(vcpu, t->trace);
+	return t->to != SAME && t->to != old;
+}
+
 /*
- * The event takes its first row that fits. False: the state is what it was. Unrolled,
- * so that of each row only the tests and calls remain that it asks for.
+ * An event takes its first row that fits. No loop, so that the compiler leaves of each
+ * row only the tests and the direct call that it asks for.
  */
 static __always_inline bool step(struct sevm_vcpu *vcpu, const enum mp_event event)
 {
-	u32 old = vcpu->mp.state;
-	unsigned int i;
+	const struct transition *t = table[event];
 
-#pragma GCC unroll 8
-	for (i = 0; i < ROWS; i++) {
-		const struct transition *t = &table[event][i];
-
-		if (!(t->from & BIT(old)) || !holds(vcpu, t->when))
-			continue;
-		if (t->act)
-			t->act(vcpu);
-		if (t->to != SAME)
-			set_state(vcpu, t->to);
-		if (t->trace)
-			trace_sevm_ap(vcpu, t->trace);
-		return t->to != SAME && t->to != old;
-	}
-	return false;
+	BUILD_BUG_ON(ARRAY_SIZE(table[0]) != 5);
+	return fits(vcpu, t) ? take(vcpu, t) :
+	       fits(vcpu, t + 1) ? take(vcpu, t + 1) :
+	       fits(vcpu, t + 2) ? take(vcpu, t + 2) :
+	       fits(vcpu, t + 3) ? take(vcpu, t + 3) :
+	       fits(vcpu, t + 4) && take(vcpu, t + 4);
 }
 
 /* ---- What is done ---- */
