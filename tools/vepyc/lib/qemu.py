@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The emulated machine: Debian's QEMU 10.0 with patches/, built for x86_64 alone.
+"""The emulated machine: Debian's QEMU 10.0 with patches/ and qemu/, built for x86_64 alone.
 
-A build lives in the cache under a digest of what goes into it: the QEMU series, the
-patches, the packages and the options below.
+qemu/ holds our own files, in QEMU's layout; patches/ change files of QEMU's. No file is in
+both: what QEMU's source has not is ours. A build is kept in the cache under a digest of what
+goes into it: the QEMU series, the patches, our files and the options below.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ CONFIGURE = ["--python=/usr/bin/python3", "--target-list=x86_64-softmmu", "--wit
              "--disable-install-blobs"]
 BUILDS_KEPT = 4
 PATCHES = cache.SOURCE / "patches"
+OURS = cache.SOURCE / "qemu"
 
 
 def binary():
@@ -43,13 +45,31 @@ def binary():
 
 def digest():
     what = hashlib.sha256(repr((SERIES, DEBIAN, CONFIGURE)).encode())
-    for patch in series():
-        what.update(patch.name.encode() + b"\0" + patch.read_bytes())
+    for path in [*series(), *(OURS / name for name in ours())]:
+        content = path.read_bytes()
+        what.update(f"{path.relative_to(cache.SOURCE)}\0{len(content)}\0".encode() + content)
     return what.hexdigest()[:16]
 
 
 def series():
     return sorted(PATCHES.glob("*.patch"))
+
+
+def ours():
+    """The names of our own files, as QEMU's source would have them; not what an editor left there."""
+    return [str(path.relative_to(OURS)) for path in sorted(OURS.rglob("*"))
+            if path.is_file() and not re.search(r"^\.|~$|\.orig$|\.rej$", path.name)]
+
+
+def add_ours(source):
+    """Put our own files into QEMU's source."""
+    for name in ours():
+        target = source / name
+        if target.exists():
+            raise Fail(f"tools/vepyc/qemu/{name}: QEMU or a patch has a file of this name already. Ours needs another "
+                       "name; a change of QEMU's is a patch (tools/vepyc/README.md, QEMU)")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(OURS / name, target)
 
 
 def build():
@@ -69,6 +89,7 @@ def build():
             version = unpack(source)
             for patch in series():
                 _run(["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-i", patch], source, patch.name)
+            add_ours(source)
             with step("configuring"):
                 _run([source / "configure", *CONFIGURE], objects, "configure", env=_environment(work))
             with step("compiling") as progress:
@@ -93,7 +114,19 @@ def _forget_old(current):
 
 def unpack(target):
     """Debian's source of QEMU, as it is; its version."""
-    return Release(DEBIAN, with_sources=True).source("qemu", SERIES, target)
+    with cache.lock("qemu-source"):
+        return Release(DEBIAN, with_sources=True).source("qemu", SERIES, target)
+
+
+def checkpatch():
+    """QEMU's scripts/checkpatch.pl."""
+    folder = cache.home() / "qemu-checkpatch"
+    with cache.lock("qemu-checkpatch"):
+        if not folder.is_dir():
+            with cache.appearing(folder) as work, tempfile.TemporaryDirectory(dir=work) as source:
+                unpack(source)
+                shutil.copy(Path(source) / "scripts/checkpatch.pl", work)
+    return folder / "checkpatch.pl"
 
 
 def roms():
@@ -127,7 +160,7 @@ def _run(command, cwd, name, progress=None, env=None):
         if progress and counter:
             progress.counter(counter[1])
 
-    hint = (f"the series no longer fits Debian's QEMU {SERIES}.x: see tools/vepyc/README.md, Patches"
+    hint = (f"the series no longer fits Debian's QEMU {SERIES}.x: see tools/vepyc/README.md, QEMU"
             if command[0] == "patch" else "the lines above say why")
     logged.run(command, cwd, name, "QEMU", hint, on_line, env)
 
@@ -161,11 +194,11 @@ def install_packages(packages, purpose):
                    "run it by hand, then try again")
 
 
-# --- working on the patches -------------------------------------------------
+# --- working on QEMU --------------------------------------------------------
 
 def develop(target):
-    """A git tree of QEMU with the series applied, one commit for each patch."""
-    target = Path(target)
+    """A git tree: Debian's QEMU, a commit with our own files, then one commit for each patch."""
+    target = Path(target).absolute()
     if target.exists():
         raise Fail(f"{target} exists already")
     target.mkdir(parents=True)
@@ -173,22 +206,64 @@ def develop(target):
     _git(target, "init", "-q")
     _git(target, "add", "--force", ".")
     _git(target, "commit", "-q", "-m", f"qemu {version}")
-    if series():
-        _git(target, "am", "-q", "--whitespace=nowarn", *series())
-    print(f"""{target}: QEMU {version} with {len(series())} patches. To build it (meson >= 1.5 is needed):
+    add_ours(target)
+    if ours():
+        _git(target, "add", "--force", "--", *ours())
+        _git(target, "commit", "-q", "-m", "vepyc: files of our own (tools/vepyc/qemu/; no patch)")
+    for patch in series():
+        try:
+            _git(target, "am", "-q", "--whitespace=nowarn", patch)
+        except Fail as failure:
+            rest = [str(other) for other in series() if other > patch]
+            raise Fail(f"{patch.name} does not fit QEMU {version}. Mend it there:\n"
+                       f"  cd {target} && git apply --reject {patch}\n"
+                       "  ... edit what the .rej files say, git add -u, git am --continue\n"
+                       + (f"  git am {shlex.join(rest)}\n" if rest else "") +
+                       f"Then export it: tools/vepyc/vepyc export {target}", status=1) from failure
+    print(f"""{target}: QEMU {version}, {len(ours())} files of our own, {len(series())} patches.
+To build it (meson >= 1.5 is needed):
   mkdir build && cd build && ../configure {shlex.join(CONFIGURE)} && ninja qemu-system-x86_64
 To run it:     VEPYC_QEMU={target}/build/qemu-system-x86_64 tools/vepyc/vepyc run -- true
 To export it:  tools/vepyc/vepyc export {target}""")
 
 
 def export(tree):
-    """Replace patches/ by the commits of a tree that `develop` made, the first commit apart."""
-    base = _git(tree, "rev-list", "--max-parents=0", "HEAD").strip()
-    PATCHES.mkdir(exist_ok=True)
-    for patch in series():
-        patch.unlink()
-    print(_git(tree, "format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-renames", "--abbrev=12",
-               "-o", PATCHES, f"{base}..HEAD"), end="")
+    """Replace patches/ by the commits of a tree that `vepyc dev` made, and qemu/ by those of its files that QEMU has not,
+    as they are there, committed or not. A commit may touch both: its patch is what it does to files of QEMU's.
+    """
+    base = _git(tree, "rev-list", "--max-parents=0", "HEAD").split()
+    if len(base) != 1 or not _git(tree, "log", "-1", "--format=%s", base[0]).startswith("qemu "):
+        raise Fail(f"{tree} is no tree that `vepyc dev` made")
+    span = f"{base[0]}..HEAD"
+    if _git(tree, "rev-list", "--merges", span):
+        raise Fail(f"{tree} has a merge among its commits, which is no patch: rebase it")
+    theirs = set(_names(tree, "ls-tree", "-r", "--name-only", base[0]))
+    changed = [name for name in _names(tree, "diff", "--no-renames", "--name-only", "HEAD") if name in theirs]
+    if changed:
+        raise Fail(f"changed, but not committed, so in no patch: {' '.join(changed)}")
+    mine = [name for name in _names(tree, "ls-files") if name not in theirs and (Path(tree) / name).is_file()]
+    ever = set(_names(tree, "log", "--no-renames", "--format=", "--name-only", span)) - theirs
+    with tempfile.TemporaryDirectory(dir=cache.SOURCE) as work:
+        patches, files = Path(work) / "patches", Path(work) / "qemu"
+        _git(tree, "format-patch", "-q", "--zero-commit", "--no-signature", "--no-numbered", "--no-renames",
+             "--abbrev=12", "-o", patches, span, "--", ".", *(f":(exclude,literal){name}" for name in sorted(ever)))
+        for name in mine:
+            (files / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(tree) / name, files / name)
+        for old, new in (PATCHES, patches), (OURS, files):
+            shutil.rmtree(old, ignore_errors=True)
+            new.mkdir(exist_ok=True)
+            new.rename(old)
+    print(f"tools/vepyc/patches: {len(series())} patches\ntools/vepyc/qemu: {len(ours())} files")
+    unknown = _names(tree, "ls-files", "--others", "--exclude-standard")
+    if unknown:
+        say(f"left out, since git does not know them there (git add): {' '.join(unknown)}")
+
+
+def _names(tree, *arguments):
+    """The names of files that a git command prints."""
+    command, *rest = arguments
+    return [name for name in _git(tree, command, "-z", *rest).split("\0") if name]
 
 
 def _git(tree, *arguments):
