@@ -210,16 +210,15 @@ def develop(target):
     if ours():
         _git(target, "add", "--force", "--", *ours())
         _git(target, "commit", "-q", "-m", "vepyc: files of our own (tools/vepyc/qemu/; no patch)")
-    for patch in series():
-        try:
-            _git(target, "am", "-q", "--whitespace=nowarn", patch)
-        except Fail as failure:
-            rest = [str(other) for other in series() if other > patch]
-            raise Fail(f"{patch.name} does not fit QEMU {version}. Mend it there:\n"
-                       f"  cd {target} && git apply --reject {patch}\n"
-                       "  ... edit what the .rej files say, git add -u, git am --continue\n"
-                       + (f"  git am {shlex.join(rest)}\n" if rest else "") +
-                       f"Then export it: tools/vepyc/vepyc export {target}", status=1) from failure
+    try:
+        if series():
+            _git(target, "am", "-q", "--whitespace=nowarn", *series())
+    except Fail as failure:
+        patch = series()[int((target / ".git/rebase-apply/next").read_text(encoding="ascii")) - 1]
+        raise Fail(f"{patch.name} does not fit QEMU {version}. Mend it there:\n"
+                   f"  cd {target} && git apply --reject {patch}\n"
+                   "  ... do what the .rej files say, git add -u, git am --continue\n"
+                   f"Then export it: tools/vepyc/vepyc export {target}", status=1) from failure
     print(f"""{target}: QEMU {version}, {len(ours())} files of our own, {len(series())} patches.
 To build it (meson >= 1.5 is needed):
   mkdir build && cd build && ../configure {shlex.join(CONFIGURE)} && ninja qemu-system-x86_64
@@ -235,6 +234,8 @@ def export(tree):
     if len(base) != 1 or not _git(tree, "log", "-1", "--format=%s", base[0]).startswith("qemu "):
         raise Fail(f"{tree} is no tree that `vepyc dev` made")
     span = f"{base[0]}..HEAD"
+    if any((Path(tree) / ".git" / name).exists() for name in ("rebase-apply", "rebase-merge")):
+        raise Fail(f"{tree} has a `git am` or `git rebase` under way: finish that first")
     if _git(tree, "rev-list", "--merges", span):
         raise Fail(f"{tree} has a merge among its commits, which is no patch: rebase it")
     theirs = set(_names(tree, "ls-tree", "-r", "--name-only", base[0]))
