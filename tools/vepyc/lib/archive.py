@@ -120,7 +120,8 @@ class Release:
         user = "root" if os.geteuid() == 0 else "_apt"
         cache.write(self.root / "apt.conf", CONFIG.format(root=self.root, user=user))
         with step(f"reading Debian {self.name}'s package lists"):
-            self._apt("apt-get", "update")
+            with cache.lock(f"apt-{self.name}"):
+                self._apt("apt-get", "update")
         self.fresh = True
 
     def names(self, prefix):
@@ -138,9 +139,9 @@ class Release:
         self.update()
         folder = cache.directory("apt", self.name, "fetched")
         for package in packages:
-            for file in folder.glob("*"):
-                file.unlink()
-            with step(f"fetching {package}"):
+            with cache.lock(f"apt-{self.name}"), step(f"fetching {package}"):
+                for file in folder.glob("*"):
+                    file.unlink()
                 self._apt("apt-get", "download", package, cwd=folder)
                 for file in folder.glob("*.deb"):
                     subprocess.run(["dpkg-deb", "-x", file, target], check=True)
@@ -150,9 +151,9 @@ class Release:
         """Fetch packages and all that they depend on, and unpack them; the files' names, with versions."""
         self.update()
         folder = cache.directory("apt", self.name, "cache", "archives")
-        for file in folder.glob("*.deb"):
-            file.unlink()
-        with step(f"fetching {', '.join(packages)} of Debian {self.name}"):
+        with cache.lock(f"apt-{self.name}"), step(f"fetching {', '.join(packages)} of Debian {self.name}"):
+            for file in folder.glob("*.deb"):
+                file.unlink()
             self._apt("apt-get", "install", "--yes", "--download-only", *packages)
             files = sorted(folder.glob("*.deb"))
             for file in files:
@@ -164,9 +165,9 @@ class Release:
         """Fetch and unpack a package's upstream tarball, if it is of that version."""
         self.update()
         folder = cache.directory("apt", self.name, "fetched")
-        for file in folder.glob("*"):
-            file.unlink()
-        with step(f"fetching the source of {package} {version}"):
+        with cache.lock(f"apt-{self.name}"), step(f"fetching the source of {package} {version}"):
+            for file in folder.glob("*"):
+                file.unlink()
             self._apt("apt-get", "source", "--tar-only", "--download-only", package, cwd=folder)
             tarballs = list(folder.glob(f"{package}_{version}.*orig.tar.*[xg]z"))
             if len(tarballs) != 1:
