@@ -73,7 +73,7 @@ def _default_hypervisor(options, kernel):
 
 
 class Run:
-    """The child, the channels, and what has been heard on them."""
+    """The child, the channels, and what was received on them."""
 
     def __init__(self, options, kernel):
         self.options = options

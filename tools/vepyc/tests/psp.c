@@ -2,11 +2,11 @@
 /*
  * psp.c - the emulated secure processor, command by command, error by error.
  *
- * Drives the registers from user space, behind the back of the ccp driver,
- * which is loaded and idle: it has the platform initialised and all ASIDs
- * clean. Physical addresses come from /proc/self/pagemap, contiguous memory is
- * a huge page. The owner's side of a session is sevm-run's session.c. Needs
- * root, and iomem=relaxed on L1's command line. Prints TAP.
+ * Drives the registers from user space, without the ccp driver, which is
+ * loaded and idle: it has the platform initialised and all ASIDs clean.
+ * Physical addresses come from /proc/self/pagemap, contiguous memory is a huge
+ * page. The owner's side of a session is sevm-run's session.c. Needs root, and
+ * iomem=relaxed on L1's command line. Prints TAP.
  *
  * psp-run builds and runs it.
  */
@@ -173,7 +173,7 @@ static unsigned int issue(unsigned int id, uint64_t pa)
 
 	reg_write(ADDR_LO, pa);
 	reg_write(ADDR_HI, pa >> 32);
-	reg_write(CMDRESP, id << 16);	/* no interrupt: ccp would wonder */
+	reg_write(CMDRESP, id << 16);	/* no interrupt: ccp expects none */
 	do
 		response = reg_read(CMDRESP);
 	while (!(response >> 31));
@@ -520,7 +520,7 @@ static void ciphertext(void)
 
 	EQ(PSP(MEASURE, m), OK);
 	EQ(m.len, 48);
-	EQ(PSP(SECRET, s), GUEST_STATE);	/* nobody has the keys */
+	EQ(PSP(SECRET, s), GUEST_STATE);	/* no owner has the keys */
 	EQ(PSP(DEACTIVATE, start.handle), OK);
 	EQ(PSP(DECOMMISSION, start.handle), OK);
 }
