@@ -165,6 +165,45 @@ static void deadline_stays(void)
 	vm_free(vm);
 }
 
+static u64 read_cr8(void)
+{
+	u64 value;
+
+	asm volatile("mov %%cr8, %0" : "=r"(value));
+	return value;
+}
+
+static void tpr_guest(unsigned long cpu)
+{
+	x2apic_enable();
+	wrmsr(0x808, 0x50);
+	GUEST_ASSERT_EQ(read_cr8(), 5);
+	asm volatile("mov %0, %%cr8" :: "r"(3ULL));
+	guest_sync(0);
+	GUEST_ASSERT_EQ(rdmsr(0x808), 0x30);
+	GUEST_ASSERT_EQ(read_cr8(), 3);
+	guest_sync(1);			/* the VMM sets TPR */
+	GUEST_ASSERT_EQ(read_cr8(), 7);
+	GUEST_ASSERT_EQ(rdmsr(0x808), 0x70);
+	guest_done();
+}
+
+/* CR8 is the high half of TPR, whoever writes which of them. */
+static void tpr_is_cr8(void)
+{
+	struct vm *vm = vm_create(tpr_guest, &split);
+	struct vcpu *vcpu = &vm->vcpu[0];
+	struct kvm_lapic_state lapic;
+
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_SYNC);
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_SYNC);
+	ASSERT_OK(ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic));
+	*(u32 *)&lapic.regs[0x80] = 0x70;
+	ASSERT_OK(ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic));
+	ASSERT_EQ(vcpu_run(vcpu), UCALL_DONE);
+	vm_free(vm);
+}
+
 static void lapic_state(void)
 {
 	struct vm *vm = start_taker(&split);
@@ -195,6 +234,7 @@ TESTS = {
 	CASE(self_ipis_and_timers),
 	CASE(ping_pong),
 	CASE(deadline_stays),
+	CASE(tpr_is_cr8),
 	CASE(lapic_state),
 	TESTS_END
 };
