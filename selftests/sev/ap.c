@@ -189,7 +189,7 @@ static void no_wake_guest(unsigned long cpu)
 	wait_alive(1, 1);
 	guest_sync(1);		/* the host waits until it is held */
 	for (i = 0; i < 100; i++)
-		x2apic_icr(1, guest_arg(0) ? ICR_NMI : VECTOR);
+		x2apic_icr(1, guest_arg(0));
 	guest_sync(2);		/* the host looks again */
 	GUEST_ASSERT_EQ(SHARED->alive[1], 1);
 	guest_wake_ap(1);
@@ -197,7 +197,7 @@ static void no_wake_guest(unsigned long cpu)
 	GUEST_ASSERT(SHARED->answer[1]);
 }
 
-static void held_against(bool nmi, bool msr)
+static void held_against(u64 icr, bool msr)
 {
 	struct vm *vm = vm_create(no_wake_guest, &(struct vm_options){
 		.vcpus = 2, .ghcb_version = msr ? 2 : 0 });
@@ -205,7 +205,7 @@ static void held_against(bool nmi, bool msr)
 	int i;
 
 	shared_of(vm)->form = msr;
-	bsp->ucall->in[0] = nmi;
+	bsp->ucall->in[0] = icr;
 	vcpu_start(ap);
 	ASSERT_EQ(vcpu_run(bsp), UCALL_SYNC);
 	vcpu_stop(ap);
@@ -228,22 +228,22 @@ static void held_against(bool nmi, bool msr)
 
 static void interrupts_do_not_wake_an_nae_hold(void)
 {
-	held_against(false, false);
+	held_against(VECTOR, false);
 }
 
 static void nmis_do_not_wake_an_nae_hold(void)
 {
-	held_against(true, false);
+	held_against(ICR_NMI, false);
 }
 
 static void interrupts_do_not_wake_an_msr_hold(void)
 {
-	held_against(false, true);
+	held_against(VECTOR, true);
 }
 
 static void nmis_do_not_wake_an_msr_hold(void)
 {
-	held_against(true, true);
+	held_against(ICR_NMI, true);
 }
 
 /* Leaving and entering KVM_RUN, for signals, changes nothing. */
@@ -258,6 +258,17 @@ static void signal_guest(unsigned long cpu)
 	guest_wake_ap(1);
 	wait_alive(1, 2);
 	GUEST_ASSERT(SHARED->answer[1]);
+}
+
+/* Only the pair with an INIT ends a hold. */
+static void lone_sipis_do_not_wake_an_nae_hold(void)
+{
+	held_against(ICR_STARTUP | 1, false);
+}
+
+static void lone_sipis_do_not_wake_an_msr_hold(void)
+{
+	held_against(ICR_STARTUP | 1, true);
 }
 
 static void signals_do_not_wake(void)
@@ -599,6 +610,8 @@ TESTS = {
 	CASE(nmis_do_not_wake_an_nae_hold),
 	CASE(interrupts_do_not_wake_an_msr_hold),
 	CASE(nmis_do_not_wake_an_msr_hold),
+	CASE(lone_sipis_do_not_wake_an_nae_hold),
+	CASE(lone_sipis_do_not_wake_an_msr_hold),
 	CASE(signals_do_not_wake),
 	CASE(hold_by_nae_is_visible),
 	CASE(hold_by_msr_is_visible),
