@@ -43,7 +43,7 @@ static void check_layout(void)
  * may have put other memory there. A page that has left its slot is still
  * referenced by the mapping, so a late write to it harms nobody.
  */
-static bool map(struct sevm_vcpu *vcpu, u64 gpa)
+static bool map_page(struct sevm_vcpu *vcpu, u64 gpa)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 	/* Before the slots are looked at: after a change meanwhile it is old. */
@@ -125,7 +125,7 @@ bool sevm_ghcb_snapshot(struct sevm_vcpu *vcpu, u64 gpa)
 	check_layout();
 	scratch_close(es);
 	es->reply_staged = false;
-	if (!map(vcpu, gpa))
+	if (!map_page(vcpu, gpa))
 		return false;
 
 	sevm_ghcb_decode(es->ghcb.va, &es->request);
@@ -212,7 +212,7 @@ void sevm_ghcb_reply_write(struct sevm_vcpu *vcpu)
 	 * The guest's MSR, and not what was mapped: of a hold that was restored
 	 * there is no mapping yet. A page that has gone takes no answer.
 	 */
-	if (map(vcpu, sevm_vmcb_get_ghcb(vcpu))) {
+	if (map_page(vcpu, sevm_vmcb_get_ghcb(vcpu))) {
 		if (es->scratch.write_back)
 			scratch_out(vcpu);
 		sevm_ghcb_encode(es->ghcb.va, &es->reply);

@@ -37,7 +37,7 @@ static void announce(void)
 	misc_cg_set_capacity(MISC_CG_RES_SEV_ES, max_asid);
 }
 
-static int charge(struct sevm_es_vm *es)
+static int charge_asid(struct sevm_es_vm *es)
 {
 	int r;
 
@@ -53,7 +53,7 @@ static int charge(struct sevm_es_vm *es)
 	return r;
 }
 
-static void uncharge(struct sevm_es_vm *es)
+static void uncharge_asid(struct sevm_es_vm *es)
 {
 	misc_cg_uncharge(MISC_CG_RES_SEV_ES, es->cg, 1);
 	put_misc_cg(es->cg);
@@ -64,12 +64,12 @@ static void announce(void)
 {
 }
 
-static int charge(struct sevm_es_vm *es)
+static int charge_asid(struct sevm_es_vm *es)
 {
 	return 0;
 }
 
-static void uncharge(struct sevm_es_vm *es)
+static void uncharge_asid(struct sevm_es_vm *es)
 {
 }
 #endif
@@ -134,14 +134,14 @@ static u32 pick(void)
 int sevm_keyslot_get(struct sevm_vm *vm)
 {
 	struct sevm_es_vm *es = sevm_es_vm(vm);
-	int r = charge(es);
+	int r = charge_asid(es);
 
 	if (r)
 		return r;
 	vm->asid = pick();
 	if (vm->asid)
 		return 0;
-	uncharge(es);
+	uncharge_asid(es);
 	return -EBUSY;
 }
 
@@ -164,5 +164,5 @@ void sevm_keyslot_put(struct sevm_vm *vm)
 		reclaim();
 	mutex_unlock(&lock);
 	vm->asid = 0;
-	uncharge(es);
+	uncharge_asid(es);
 }

@@ -17,54 +17,36 @@
 
 #include "sev.h"
 
+#define FOR_EACH_SYMBOL(X)				\
+	X(platform_init, sev_platform_init);		\
+	X(platform_status, sev_platform_status);	\
+	X(issue_cmd, sev_issue_cmd_external_user);	\
+	X(activate, sev_guest_activate);		\
+	X(deactivate, sev_guest_deactivate);		\
+	X(decommission, sev_guest_decommission);	\
+	X(df_flush, sev_guest_df_flush)
+
 static struct {
-	typeof(sev_platform_init) *platform_init;
-	typeof(sev_platform_status) *platform_status;
-	typeof(sev_issue_cmd_external_user) *issue_cmd;
-	typeof(sev_guest_activate) *activate;
-	typeof(sev_guest_deactivate) *deactivate;
-	typeof(sev_guest_decommission) *decommission;
-	typeof(sev_guest_df_flush) *df_flush;
+#define DECLARE(field, symbol)	typeof(symbol) *field
+	FOR_EACH_SYMBOL(DECLARE);
 } ccp;
 
 static void put_symbols(void)
 {
-	if (ccp.platform_init)
-		symbol_put(sev_platform_init);
-	if (ccp.platform_status)
-		symbol_put(sev_platform_status);
-	if (ccp.issue_cmd)
-		symbol_put(sev_issue_cmd_external_user);
-	if (ccp.activate)
-		symbol_put(sev_guest_activate);
-	if (ccp.deactivate)
-		symbol_put(sev_guest_deactivate);
-	if (ccp.decommission)
-		symbol_put(sev_guest_decommission);
-	if (ccp.df_flush)
-		symbol_put(sev_guest_df_flush);
+#define PUT(field, symbol)	do { if (ccp.field) symbol_put(symbol); } while (0)
+	FOR_EACH_SYMBOL(PUT);
 	memset(&ccp, 0, sizeof(ccp));
 }
 
 static bool get_symbols(void)
 {
-	ccp.platform_init = symbol_get(sev_platform_init);
-	if (!ccp.platform_init) {
-		request_module("ccp");
-		ccp.platform_init = symbol_get(sev_platform_init);
-	}
-	ccp.platform_status = symbol_get(sev_platform_status);
-	ccp.issue_cmd = symbol_get(sev_issue_cmd_external_user);
-	ccp.activate = symbol_get(sev_guest_activate);
-	ccp.deactivate = symbol_get(sev_guest_deactivate);
-	ccp.decommission = symbol_get(sev_guest_decommission);
-	ccp.df_flush = symbol_get(sev_guest_df_flush);
+	bool all = true;
 
-	if (ccp.platform_init && ccp.platform_status && ccp.issue_cmd &&
-	    ccp.activate && ccp.deactivate && ccp.decommission && ccp.df_flush)
-		return true;
-	put_symbols();
-	return false;
+#define GET(field, symbol)	all &= !!(ccp.field = symbol_get(symbol))
+	FOR_EACH_SYMBOL(GET);
+	if (!all)
+		put_symbols();
+	return all;
 }
 
 int sevm_psp_setup(void)
@@ -72,7 +54,7 @@ int sevm_psp_setup(void)
 	struct sev_user_data_status status = { };
 	int r, error = 0;
 
-	if (!get_symbols()) {
+	if (!get_symbols() && (request_module("ccp") || !get_symbols())) {
 		pr_info("no SEV-ES guests: the ccp driver is not there (modprobe ccp)\n");
 		return -ENODEV;
 	}

@@ -140,7 +140,7 @@ static enum sevm_result handle_vmmcall(struct sevm_vcpu *vcpu)
 
 /* ---- Ports and MMIO ---- */
 
-static enum sevm_result in_done(struct sevm_vcpu *vcpu)
+static enum sevm_result ioio_in_done(struct sevm_vcpu *vcpu)
 {
 	struct sevm_es_vcpu *es = sevm_es_vcpu(vcpu);
 	u64 rax = GET(vcpu, RAX);	/* 0 when it was not valid */
@@ -198,7 +198,7 @@ static enum sevm_result handle_ioio(struct sevm_vcpu *vcpu)
 	if (!io.in)
 		memcpy(data, &rax, sizeof(rax));
 	return sevm_io_port(vcpu, io.port, io.size, 1, !io.in, data,
-			    io.in ? in_done : NULL);
+			    io.in ? ioio_in_done : NULL);
 }
 
 static u32 ioio_needs(struct sevm_vcpu *vcpu)
@@ -358,7 +358,7 @@ static const struct event {
 #undef EVENT
 };
 
-static const struct event *find(u64 code)
+static const struct event *find_event(u64 code)
 {
 	u64 row = ROW(code);
 
@@ -379,7 +379,7 @@ static u32 validate(struct sevm_vcpu *vcpu, const struct event **event)
 	if (required & ~req->valid)
 		return SEVM_GHCB_ERR_MISSING;
 
-	*event = find(GET(vcpu, EXITCODE));
+	*event = find_event(GET(vcpu, EXITCODE));
 	if (!*event)
 		return SEVM_GHCB_ERR_EVENT;
 	required = (*event)->required;

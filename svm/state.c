@@ -21,11 +21,31 @@
 #include "svm/run/mp_state.h"
 #include "svm/run/msr.h"
 
-static long get_regs(struct sevm_vcpu *vcpu, void *data)
-{
-	sevm_vmcb_get_regs(vcpu, data);
-	return 0;
+/* Those that are one call: with nothing to say, and with an errno */
+#define GIVES(name, call)							\
+static long name(struct sevm_vcpu *vcpu, void *data)				\
+{										\
+	call(vcpu, data);							\
+	return 0;								\
 }
+
+#define MAY_FAIL(name, call)							\
+static long name(struct sevm_vcpu *vcpu, void *data)				\
+{										\
+	return call(vcpu, data);						\
+}
+
+GIVES(get_regs, sevm_vmcb_get_regs)
+GIVES(get_sregs, sevm_vmcb_get_sregs)
+GIVES(get_fpu, sevm_fpu_get)
+GIVES(set_fpu, sevm_fpu_set)
+GIVES(get_debugregs, sevm_debug_get)
+GIVES(get_events, sevm_event_get)
+MAY_FAIL(set_sregs, sevm_vmcb_set_sregs)
+MAY_FAIL(set_debugregs, sevm_debug_set)
+MAY_FAIL(set_events, sevm_event_set)
+MAY_FAIL(get_lapic, sevm_apic_get_state)
+MAY_FAIL(set_lapic, sevm_apic_set_state)
 
 static long set_regs(struct sevm_vcpu *vcpu, void *data)
 {
@@ -33,17 +53,6 @@ static long set_regs(struct sevm_vcpu *vcpu, void *data)
 	/* What was on its way belongs to the old registers. */
 	vcpu->exception.pending = false;
 	return 0;
-}
-
-static long get_sregs(struct sevm_vcpu *vcpu, void *data)
-{
-	sevm_vmcb_get_sregs(vcpu, data);
-	return 0;
-}
-
-static long set_sregs(struct sevm_vcpu *vcpu, void *data)
-{
-	return sevm_vmcb_set_sregs(vcpu, data);
 }
 
 /* The two forms share everything up to the interrupt bitmap. */
@@ -69,18 +78,6 @@ static long set_sregs2(struct sevm_vcpu *vcpu, void *data)
 		return -EINVAL;
 	memcpy(&sregs, sregs2, offsetof(struct kvm_sregs2, flags));
 	return sevm_vmcb_set_sregs(vcpu, &sregs);
-}
-
-static long get_fpu(struct sevm_vcpu *vcpu, void *data)
-{
-	sevm_fpu_get(vcpu, data);
-	return 0;
-}
-
-static long set_fpu(struct sevm_vcpu *vcpu, void *data)
-{
-	sevm_fpu_set(vcpu, data);
-	return 0;
 }
 
 static long get_xsave(struct sevm_vcpu *vcpu, void *data)
@@ -117,17 +114,6 @@ static long set_xcrs(struct sevm_vcpu *vcpu, void *data)
 	return 0;
 }
 
-static long get_debugregs(struct sevm_vcpu *vcpu, void *data)
-{
-	sevm_debug_get(vcpu, data);
-	return 0;
-}
-
-static long set_debugregs(struct sevm_vcpu *vcpu, void *data)
-{
-	return sevm_debug_set(vcpu, data);
-}
-
 static long translate(struct sevm_vcpu *vcpu, void *data)
 {
 	struct kvm_translation *tr = data;
@@ -140,17 +126,6 @@ static long translate(struct sevm_vcpu *vcpu, void *data)
 	tr->physical_address = tr->valid ? gpa : ~0ULL;
 	tr->writeable = 1;
 	return 0;
-}
-
-static long get_events(struct sevm_vcpu *vcpu, void *data)
-{
-	sevm_event_get(vcpu, data);
-	return 0;
-}
-
-static long set_events(struct sevm_vcpu *vcpu, void *data)
-{
-	return sevm_event_set(vcpu, data);
 }
 
 static long get_mp_state(struct sevm_vcpu *vcpu, void *data)
@@ -168,16 +143,6 @@ static long set_mp_state(struct sevm_vcpu *vcpu, void *data)
 	return sevm_mp_state_set(vcpu, mp->mp_state);
 }
 
-static long get_lapic(struct sevm_vcpu *vcpu, void *data)
-{
-	return vcpu->apic ? sevm_apic_get_state(vcpu, data) : -EINVAL;
-}
-
-static long set_lapic(struct sevm_vcpu *vcpu, void *data)
-{
-	return vcpu->apic ? sevm_apic_set_state(vcpu, data) : -EINVAL;
-}
-
 static long user_interrupt(struct sevm_vcpu *vcpu, void *data)
 {
 	const struct kvm_interrupt *irq = data;
@@ -186,11 +151,10 @@ static long user_interrupt(struct sevm_vcpu *vcpu, void *data)
 }
 
 #define REGISTERS	true
-#define ROW(cmd, func, regs)	{ cmd, #cmd, func, regs }
+#define ROW(cmd, func, regs)	{ cmd, func, regs }
 
 static const struct state_row {
 	unsigned int cmd;
-	const char *name;
 	long (*handler)(struct sevm_vcpu *vcpu, void *data);
 	bool registers;		/* hidden once the guest is protected */
 } rows[] = {

@@ -28,7 +28,6 @@
 #include "svm/irq/event.h"
 #include "svm/run/mp_state.h"
 #include "svm/run/msr.h"
-#include "svm/run/reset.h"
 #include "svm/run/run.h"
 
 #include <uapi/linux/sevm.h>
@@ -56,7 +55,7 @@ static int file_mmap(struct file *file, struct vm_area_struct *vma)
 	return 0;
 }
 
-static int file_release(struct inode *inode, struct file *file)
+static int vcpu_release(struct inode *inode, struct file *file)
 {
 	struct sevm_vcpu *vcpu = file->private_data;
 
@@ -138,7 +137,7 @@ static long set_vapic(void __user *arg)
 }
 
 /* Those that are not the state ioctls'. vcpu->mutex held. */
-static long locked_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, unsigned long arg)
+static long vcpu_locked_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
 
@@ -185,7 +184,7 @@ static long locked_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, unsigned long
 	}
 }
 
-static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct sevm_vcpu *vcpu = file->private_data;
 	struct sevm_vm *vm = vcpu->vm;
@@ -202,15 +201,15 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
-	r = locked_ioctl(vcpu, cmd, arg);
+	r = vcpu_locked_ioctl(vcpu, cmd, arg);
 	mutex_unlock(&vcpu->mutex);
 	return r;
 }
 
 static const struct file_operations vcpu_fops = {
 	.owner = THIS_MODULE,
-	.release = file_release,
-	.unlocked_ioctl = file_ioctl,
+	.release = vcpu_release,
+	.unlocked_ioctl = vcpu_ioctl,
 	.mmap = file_mmap,
 	.llseek = noop_llseek,
 };

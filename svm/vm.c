@@ -157,7 +157,7 @@ static long set_boot_cpu(struct sevm_vm *vm, unsigned long id)
 	return 0;
 }
 
-static long set_region(struct sevm_vm *vm, void __user *arg, size_t size)
+static long set_user_region(struct sevm_vm *vm, void __user *arg, size_t size)
 {
 	struct kvm_userspace_memory_region2 region = {};
 
@@ -186,35 +186,41 @@ static long set_tsc_khz(struct sevm_vm *vm, u32 khz)
 	return 0;
 }
 
-static long get_irqchip(struct sevm_vm *vm, void __user *arg)
+static long irqchip_state(struct sevm_vm *vm, void __user *arg, bool set)
 {
 	struct kvm_irqchip *chip = memdup_user(arg, sizeof(*chip));
-	long r = -ENXIO;
+	long r;
 
 	if (IS_ERR(chip))
 		return PTR_ERR(chip);
-	if (vm->irqchip == SEVM_IRQCHIP_KERNEL)
-		r = chip->chip_id == KVM_IRQCHIP_IOAPIC ?
-			sevm_ioapic_get_state(vm, &chip->chip.ioapic) : -EINVAL;
-	if (!r && copy_to_user(arg, chip, sizeof(*chip)))
+	if (vm->irqchip != SEVM_IRQCHIP_KERNEL)
+		r = -ENXIO;
+	else if (chip->chip_id != KVM_IRQCHIP_IOAPIC)
+		r = -EINVAL;
+	else if (set)
+		r = sevm_ioapic_set_state(vm, &chip->chip.ioapic);
+	else
+		r = sevm_ioapic_get_state(vm, &chip->chip.ioapic);
+	if (!r && !set && copy_to_user(arg, chip, sizeof(*chip)))
 		r = -EFAULT;
 	kfree(chip);
 	return r;
 }
 
-static long set_irqchip(struct sevm_vm *vm, void __user *arg)
-{
-	struct kvm_irqchip *chip = memdup_user(arg, sizeof(*chip));
-	long r = -ENXIO;
-
-	if (IS_ERR(chip))
-		return PTR_ERR(chip);
-	if (vm->irqchip == SEVM_IRQCHIP_KERNEL)
-		r = chip->chip_id == KVM_IRQCHIP_IOAPIC ?
-			sevm_ioapic_set_state(vm, &chip->chip.ioapic) : -EINVAL;
-	kfree(chip);
-	return r;
+/* An argument, copied in, and one call */
+#define TAKES(name, type, call)							\
+static long name(struct sevm_vm *vm, void __user *user)				\
+{										\
+	type arg;								\
+										\
+	return copy_from_user(&arg, user, sizeof(arg)) ? -EFAULT : call(vm, &arg);	\
 }
+
+TAKES(signal_msi, struct kvm_msi, sevm_irq_signal_msi)
+TAKES(irqfd, struct kvm_irqfd, sevm_irqfd)
+TAKES(ioeventfd, struct kvm_ioeventfd, sevm_ioeventfd)
+TAKES(set_clock, struct kvm_clock_data, sevm_clock_set)
+TAKES(get_dirty_log, struct kvm_dirty_log, sevm_mem_get_dirty_log)
 
 static long irq_line(struct sevm_vm *vm, void __user *arg, bool status)
 {
@@ -231,33 +237,6 @@ static long irq_line(struct sevm_vm *vm, void __user *arg, bool status)
 	return r;
 }
 
-static long signal_msi(struct sevm_vm *vm, void __user *arg)
-{
-	struct kvm_msi msi;
-
-	if (copy_from_user(&msi, arg, sizeof(msi)))
-		return -EFAULT;
-	return sevm_irq_signal_msi(vm, &msi);
-}
-
-static long irqfd(struct sevm_vm *vm, void __user *arg)
-{
-	struct kvm_irqfd args;
-
-	if (copy_from_user(&args, arg, sizeof(args)))
-		return -EFAULT;
-	return sevm_irqfd(vm, &args);
-}
-
-static long ioeventfd(struct sevm_vm *vm, void __user *arg)
-{
-	struct kvm_ioeventfd args;
-
-	if (copy_from_user(&args, arg, sizeof(args)))
-		return -EFAULT;
-	return sevm_ioeventfd(vm, &args);
-}
-
 static long get_clock(struct sevm_vm *vm, void __user *arg)
 {
 	struct kvm_clock_data data = {};
@@ -266,15 +245,6 @@ static long get_clock(struct sevm_vm *vm, void __user *arg)
 	if (!r && copy_to_user(arg, &data, sizeof(data)))
 		r = -EFAULT;
 	return r;
-}
-
-static long set_clock(struct sevm_vm *vm, void __user *arg)
-{
-	struct kvm_clock_data data;
-
-	if (copy_from_user(&data, arg, sizeof(data)))
-		return -EFAULT;
-	return sevm_clock_set(vm, &data);
 }
 
 static long enc_region(struct sevm_vm *vm, void __user *arg, bool add)
@@ -286,17 +256,8 @@ static long enc_region(struct sevm_vm *vm, void __user *arg, bool add)
 	return add ? sevm_mem_reg_region(vm, &region) : sevm_mem_unreg_region(vm, &region);
 }
 
-static long get_dirty_log(struct sevm_vm *vm, void __user *arg)
-{
-	struct kvm_dirty_log log;
-
-	if (copy_from_user(&log, arg, sizeof(log)))
-		return -EFAULT;
-	return sevm_mem_get_dirty_log(vm, &log);
-}
-
 /* The VM changes: vm->lock held. */
-static long locked_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg)
+static long vm_locked_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
 
@@ -319,15 +280,14 @@ static long locked_ioctl(struct sevm_vm *vm, unsigned int cmd, unsigned long arg
 	case KVM_X86_SET_MSR_FILTER:
 		return sevm_msr_filter_set(vm, argp);
 	case KVM_GET_IRQCHIP:
-		return get_irqchip(vm, argp);
 	case KVM_SET_IRQCHIP:
-		return set_irqchip(vm, argp);
+		return irqchip_state(vm, argp, cmd == KVM_SET_IRQCHIP);
 	default:
 		return -ENOTTY;
 	}
 }
 
-static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct sevm_vm *vm = file->private_data;
 	void __user *argp = (void __user *)arg;
@@ -341,9 +301,9 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KVM_CHECK_EXTENSION:
 		return sevm_cap_check(arg);
 	case KVM_SET_USER_MEMORY_REGION:
-		return set_region(vm, argp, sizeof(struct kvm_userspace_memory_region));
+		return set_user_region(vm, argp, sizeof(struct kvm_userspace_memory_region));
 	case KVM_SET_USER_MEMORY_REGION2:
-		return set_region(vm, argp, sizeof(struct kvm_userspace_memory_region2));
+		return set_user_region(vm, argp, sizeof(struct kvm_userspace_memory_region2));
 	case KVM_GET_DIRTY_LOG:
 		return get_dirty_log(vm, argp);
 	case KVM_SET_TSS_ADDR:
@@ -377,12 +337,12 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	/* Whoever has it may wait for a vCPU to leave KVM_RUN (sev/launch.c). */
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
-	r = locked_ioctl(vm, cmd, arg);
+	r = vm_locked_ioctl(vm, cmd, arg);
 	mutex_unlock(&vm->lock);
 	return r;
 }
 
-static int file_release(struct inode *inode, struct file *file)
+static int vm_release(struct inode *inode, struct file *file)
 {
 	sevm_vm_put(file->private_data);
 	return 0;
@@ -390,12 +350,12 @@ static int file_release(struct inode *inode, struct file *file)
 
 static const struct file_operations vm_fops = {
 	.owner = THIS_MODULE,
-	.release = file_release,
-	.unlocked_ioctl = file_ioctl,
+	.release = vm_release,
+	.unlocked_ioctl = vm_ioctl,
 	.llseek = noop_llseek,
 };
 
-static const struct sevm_protect_ops *backend(unsigned long type)
+static const struct sevm_protect_ops *backend_of(unsigned long type)
 {
 	switch (type) {
 	case KVM_X86_DEFAULT_VM:
@@ -409,7 +369,7 @@ static const struct sevm_protect_ops *backend(unsigned long type)
 
 static struct sevm_vm *alloc_vm(unsigned long type)
 {
-	const struct sevm_protect_ops *protect = backend(type);
+	const struct sevm_protect_ops *protect = backend_of(type);
 	struct sevm_vm *vm;
 	int r;
 

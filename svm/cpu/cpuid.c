@@ -13,8 +13,8 @@
 #include "cpuid.h"
 #include "cpuid_internal.h"
 
-static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_entry2 *entries, u32 n,
-				     u32 leaf, u32 index)
+static struct kvm_cpuid_entry2 *find_leaf(struct kvm_cpuid_entry2 *entries, u32 n,
+					  u32 leaf, u32 index)
 {
 	u32 i;
 
@@ -29,7 +29,7 @@ static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_entry2 *entries, u32 n,
 
 const struct kvm_cpuid_entry2 *sevm_cpuid_find(struct sevm_vcpu *vcpu, u32 leaf, u32 index)
 {
-	return find(vcpu->cpuid, vcpu->cpuid_nent, leaf, index);
+	return find_leaf(vcpu->cpuid, vcpu->cpuid_nent, leaf, index);
 }
 
 bool sevm_cpuid_has(struct sevm_vcpu *vcpu, unsigned int x86_feature)
@@ -40,7 +40,7 @@ bool sevm_cpuid_has(struct sevm_vcpu *vcpu, unsigned int x86_feature)
 
 	if (!sevm_cpuid_where(x86_feature, &leaf, &index, &reg))
 		return false;
-	entry = find(vcpu->cpuid, vcpu->cpuid_nent, leaf, index);
+	entry = find_leaf(vcpu->cpuid, vcpu->cpuid_nent, leaf, index);
 	return entry && *sevm_cpuid_reg(entry, reg) & BIT(x86_feature % 32);
 }
 
@@ -99,15 +99,15 @@ find_beyond(struct sevm_vcpu *vcpu, u32 leaf, u32 index)
 	struct kvm_cpuid_entry2 *basic, *class;
 	u32 base = leaf & 0x80000000;
 
-	basic = find(vcpu->cpuid, vcpu->cpuid_nent, 0, 0);
+	basic = find_leaf(vcpu->cpuid, vcpu->cpuid_nent, 0, 0);
 	if (!basic || basic->ebx != 0x756e6547)		/* "Genu" */
 		return NULL;
 	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
 		base = leaf & 0xffffff00;
-	class = find(vcpu->cpuid, vcpu->cpuid_nent, base, 0);
+	class = find_leaf(vcpu->cpuid, vcpu->cpuid_nent, base, 0);
 	if (class && leaf <= class->eax)
 		return NULL;
-	return find(vcpu->cpuid, vcpu->cpuid_nent, basic->eax, index);
+	return find_leaf(vcpu->cpuid, vcpu->cpuid_nent, basic->eax, index);
 }
 
 void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 regs[4])
@@ -115,7 +115,7 @@ void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 regs[4])
 	u32 leaf = regs[EAX], index = regs[ECX];
 	struct kvm_cpuid_entry2 *found;
 
-	found = find(vcpu->cpuid, vcpu->cpuid_nent, leaf, index) ?:
+	found = find_leaf(vcpu->cpuid, vcpu->cpuid_nent, leaf, index) ?:
 		find_beyond(vcpu, leaf, index);
 	if (found) {
 		query(vcpu, xcr0, xss, found, regs);
@@ -125,7 +125,7 @@ void sevm_cpuid_query(struct sevm_vcpu *vcpu, u64 xcr0, u64 xss, u32 regs[4])
 	memset(regs, 0, 4 * sizeof(*regs));
 	/* Of a level that is not there, CL and the x2APIC ID are still right. */
 	if (leaf == 0xb || leaf == 0x1f)
-		found = find(vcpu->cpuid, vcpu->cpuid_nent, leaf, 1);
+		found = find_leaf(vcpu->cpuid, vcpu->cpuid_nent, leaf, 1);
 	if (found) {
 		regs[ECX] = index & 0xff;
 		regs[EDX] = found->edx;
@@ -165,7 +165,7 @@ static int set(struct sevm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries, u32 n)
 		ret = is_same(vcpu, entries, n) ? 0 : -EINVAL;
 		goto out;
 	}
-	entry = find(entries, n, 0x80000008, 0);
+	entry = find_leaf(entries, n, 0x80000008, 0);
 	if (entry)
 		virt = entry->eax >> 8 & 0xff;
 	if (virt && virt != 48 && virt != 57) {

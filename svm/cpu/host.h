@@ -24,7 +24,7 @@ struct sevm_host_cpu {
 	u64 save_pa;			/* the host save area */
 	struct sev_es_save_area *image;	/* in it: what #VMEXIT of a SEV-ES guest restores */
 	u64 tsc_aux;			/* the host's */
-	u64 epoch;			/* +1 when SVM is turned on: older TLB entries are not ours */
+	u64 epoch;			/* +1 when SVM is turned on: older TLB entries are void */
 	bool on;			/* SVM is */
 };
 

@@ -29,7 +29,7 @@ struct walk {
 	struct sevm_walk_fault *fault;
 };
 
-static int page_fault(const struct walk *w, bool present)
+static int fail_walk(const struct walk *w, bool present)
 {
 	if (w->fault) {
 		w->fault->address = w->linear;
@@ -72,20 +72,20 @@ static int use_entry(const struct walk *w, sevm_gpa at, u64 *entry, bool wide,
 
 	*entry = 0;
 	if (sevm_mem_read(w->vcpu->vm, at, entry, wide ? 8 : 4))
-		return page_fault(w, false);
+		return fail_walk(w, false);
 	if (!(*entry & _PAGE_PRESENT))
-		return page_fault(w, false);
+		return fail_walk(w, false);
 	if (w->user && !(*entry & _PAGE_USER))
-		return page_fault(w, true);
+		return fail_walk(w, true);
 	if (w->write && !(*entry & _PAGE_RW) && (w->user || (s->cr0 & X86_CR0_WP)))
-		return page_fault(w, true);
+		return fail_walk(w, true);
 
 	*leaf |= big && (*entry & _PAGE_PSE);
 	bits = _PAGE_ACCESSED | (*leaf && w->write ? _PAGE_DIRTY : 0);
 	if (w->peek || (*entry & bits) == bits)
 		return 0;
 	r = mark(w, at, *entry, bits, wide);
-	return r == -EFAULT ? page_fault(w, false) : r;
+	return r == -EFAULT ? fail_walk(w, false) : r;
 }
 
 static int walk_32(const struct walk *w, u64 cr3, u64 cr4, sevm_gpa *gpa)
@@ -143,7 +143,7 @@ static int walk_pae(const struct walk *w, u64 cr3, sevm_gpa *gpa)
 
 	/* These have no permissions and no accessed bit. */
 	if (sevm_mem_read(w->vcpu->vm, at, &pdpte, 8) || !(pdpte & _PAGE_PRESENT))
-		return page_fault(w, false);
+		return fail_walk(w, false);
 	return walk_64(w, pdpte & PTE_PFN_MASK, 2, gpa);
 }
 
@@ -164,7 +164,7 @@ static int walk_once(const struct walk *w, sevm_gpa *gpa)
 }
 
 /* As often as another vCPU changes what is walked: a hostile one may do so for good. */
-static int walk(const struct walk *w, sevm_gpa *gpa)
+static int walk_tables(const struct walk *w, sevm_gpa *gpa)
 {
 	unsigned int tries = 100;
 	int r;
@@ -172,7 +172,7 @@ static int walk(const struct walk *w, sevm_gpa *gpa)
 	do {
 		r = walk_once(w, gpa);
 	} while (r == -EAGAIN && --tries);
-	return r == -EAGAIN ? page_fault(w, false) : r;
+	return r == -EAGAIN ? fail_walk(w, false) : r;
 }
 
 int sevm_walk(struct sevm_vcpu *vcpu, u64 linear, bool write, bool fetch,
@@ -187,7 +187,7 @@ int sevm_walk(struct sevm_vcpu *vcpu, u64 linear, bool write, bool fetch,
 		.fault = fault,
 	};
 
-	return walk(&w, gpa);
+	return walk_tables(&w, gpa);
 }
 
 int sevm_walk_peek(struct sevm_vcpu *vcpu, u64 linear, sevm_gpa *gpa)
@@ -198,11 +198,11 @@ int sevm_walk_peek(struct sevm_vcpu *vcpu, u64 linear, sevm_gpa *gpa)
 		.peek = true,
 	};
 
-	return walk(&w, gpa);
+	return walk_tables(&w, gpa);
 }
 
-static int copy(struct sevm_vcpu *vcpu, u64 linear, void *buf, size_t len,
-		bool write, bool fetch, struct sevm_walk_fault *fault)
+static int copy_linear(struct sevm_vcpu *vcpu, u64 linear, void *buf, size_t len,
+		       bool write, bool fetch, struct sevm_walk_fault *fault)
 {
 	while (len) {
 		size_t n = min_t(size_t, len, PAGE_SIZE - offset_in_page(linear));
@@ -230,13 +230,13 @@ static int copy(struct sevm_vcpu *vcpu, u64 linear, void *buf, size_t len,
 int sevm_walk_read(struct sevm_vcpu *vcpu, u64 linear, void *buf, size_t len,
 		   bool fetch, struct sevm_walk_fault *fault)
 {
-	return copy(vcpu, linear, buf, len, false, fetch, fault);
+	return copy_linear(vcpu, linear, buf, len, false, fetch, fault);
 }
 
 int sevm_walk_write(struct sevm_vcpu *vcpu, u64 linear, const void *buf,
 		    size_t len, struct sevm_walk_fault *fault)
 {
-	return copy(vcpu, linear, (void *)buf, len, true, false, fault);
+	return copy_linear(vcpu, linear, (void *)buf, len, true, false, fault);
 }
 
 static bool is_prefix(u8 byte, bool long_mode)

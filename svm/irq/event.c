@@ -140,7 +140,7 @@ static int choose(struct sevm_vcpu *vcpu, int waiting)
 	return waiting;
 }
 
-static void inject(struct sevm_vcpu *vcpu)
+static void write_eventinj(struct sevm_vcpu *vcpu)
 {
 	const struct sevm_event *exc = &vcpu->exception;
 
@@ -182,7 +182,7 @@ void sevm_event_inject_pending(struct sevm_vcpu *vcpu)
 
 	collect_nmis(vcpu);
 	waiting = choose(vcpu, waiting);
-	inject(vcpu);
+	write_eventinj(vcpu);
 	open_windows(vcpu, waiting);
 }
 

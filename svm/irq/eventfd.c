@@ -38,7 +38,7 @@ struct irqfd {
 	poll_table poll;
 };
 
-static void inject(struct irqfd *irqfd)
+static void inject_irqfd(struct irqfd *irqfd)
 {
 	struct sevm_vm *vm = irqfd->vm;
 
@@ -61,7 +61,7 @@ static int wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync, void *k
 	if (flags & EPOLLIN) {
 		/* Taken here: no reader of the eventfd sees it. */
 		eventfd_ctx_do_read(irqfd->eventfd, &count);
-		inject(irqfd);
+		inject_irqfd(irqfd);
 		ret = 1;
 	}
 	if (flags & EPOLLHUP) {
@@ -220,7 +220,7 @@ static int assign_irqfd(struct sevm_vm *vm, const struct kvm_irqfd *args)
 		WRITE_ONCE(vm->irq.resamplers, vm->irq.resamplers + 1);
 	/* The file is ours until the entry hangs there: no hang-up before. */
 	if (vfs_poll(file, &irqfd->poll) & EPOLLIN)
-		inject(irqfd);
+		inject_irqfd(irqfd);
 	mutex_unlock(&vm->irq.lock);
 	fput(file);
 	return 0;

@@ -165,7 +165,7 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-static int replace(struct sevm_vm *vm, const struct kvm_irq_routing_entry *entries, u32 n)
+static int replace_routes(struct sevm_vm *vm, const struct kvm_irq_routing_entry *entries, u32 n)
 {
 	struct sevm_routes *routes, *old;
 
@@ -201,7 +201,7 @@ int sevm_irq_set_routing(struct sevm_vm *vm, struct kvm_irq_routing __user *arg)
 		if (IS_ERR(entries))
 			return PTR_ERR(entries);
 	}
-	ret = replace(vm, entries, routing.nr);
+	ret = replace_routes(vm, entries, routing.nr);
 	kvfree(entries);
 	return ret;
 }
@@ -229,7 +229,7 @@ int sevm_irq_set_default_routing(struct sevm_vm *vm)
 							       KVM_IRQCHIP_PIC_SLAVE;
 		entries[n++].u.irqchip.pin = gsi % PIC_PINS;
 	}
-	ret = replace(vm, entries, n);
+	ret = replace_routes(vm, entries, n);
 	kfree(entries);
 	return ret;
 }

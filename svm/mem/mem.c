@@ -101,7 +101,7 @@ static int get_page_of(struct sevm_vm *vm, sevm_gfn gfn, bool write,
 	return sevm_pins_get(&(*slot)->pins, gfn - (*slot)->gfn, write, pin);
 }
 
-static int copy(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len, bool write)
+static int copy_guest(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len, bool write)
 {
 	int idx, ret = 0;
 
@@ -135,12 +135,12 @@ static int copy(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len, bool wr
 
 int sevm_mem_read(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len)
 {
-	return copy(vm, gpa, buf, len, false);
+	return copy_guest(vm, gpa, buf, len, false);
 }
 
 int sevm_mem_write(struct sevm_vm *vm, sevm_gpa gpa, const void *buf, size_t len)
 {
-	return copy(vm, gpa, (void *)buf, len, true);
+	return copy_guest(vm, gpa, (void *)buf, len, true);
 }
 
 int sevm_mem_map(struct sevm_vm *vm, sevm_gpa gpa, struct sevm_map *map)

@@ -114,8 +114,8 @@ static void count(struct sevm_vm *vm, u64 entry, int level, s64 by)
  * npt.lock. NULL: spare ran out. *at: the level of what was found, more than
  * asked for if a larger leaf is in the way.
  */
-static u64 *walk(struct sevm_vm *vm, sevm_gfn gfn, int level, int *at,
-		 struct spare *spare)
+static u64 *find_entry(struct sevm_vm *vm, sevm_gfn gfn, int level, int *at,
+		       struct spare *spare)
 {
 	u64 *entry = entry_of(vm->npt.root, gfn, levels);
 	int l;
@@ -139,7 +139,7 @@ static u64 *walk(struct sevm_vm *vm, sevm_gfn gfn, int level, int *at,
 
 /* Tables on their way out */
 
-static void retire(struct list_head *retired, u64 *table, int level)
+static void retire_table(struct list_head *retired, u64 *table, int level)
 {
 	struct page *page = virt_to_page(table);
 
@@ -202,7 +202,7 @@ static int install(struct sevm_vm *vm, sevm_gfn gfn, u64 pfn, int level,
 	for (;;) {
 		u64 new;
 
-		entry = walk(vm, gfn, level, &at, spare);
+		entry = find_entry(vm, gfn, level, &at, spare);
 		if (!entry) {
 			ret = -EAGAIN;
 			break;
@@ -228,7 +228,7 @@ static int install(struct sevm_vm *vm, sevm_gfn gfn, u64 pfn, int level,
 	return ret;
 }
 
-static int map(struct sevm_vm *vm, sevm_gfn gfn, bool write)
+static int map_gfn(struct sevm_vm *vm, sevm_gfn gfn, bool write)
 {
 	struct spare spare = {};
 	int idx, level, ret;
@@ -260,7 +260,7 @@ enum sevm_result sevm_npt_fault(struct sevm_vcpu *vcpu)
 	int ret;
 
 	ret = gpa >> PAGE_SHIFT > max_gfn ? -ENOENT :
-		map(vcpu->vm, gpa >> PAGE_SHIFT, error & ERROR_WRITE);
+		map_gfn(vcpu->vm, gpa >> PAGE_SHIFT, error & ERROR_WRITE);
 	switch (ret) {
 	case 0:
 		return SEVM_RESUME;
@@ -283,14 +283,14 @@ static int set_marker(struct sevm_vm *vm, sevm_gfn gfn, int level,
 	u64 *entry;
 	int at;
 
-	entry = walk(vm, gfn, level, &at, spare);
+	entry = find_entry(vm, gfn, level, &at, spare);
 	if (!entry)
 		return -ENOSPC;
 	if (*entry & _PAGE_PRESENT) {
 		if (is_leaf(*entry, at))
 			/* Else memory of a slot that has gone and is about to be zapped. */
 			return is_marker(*entry) ? 0 : -EAGAIN;
-		retire(retired, table_of(*entry), level - 1);
+		retire_table(retired, table_of(*entry), level - 1);
 	}
 	WRITE_ONCE(*entry, new);
 	count(vm, new, level, 1);
@@ -373,7 +373,7 @@ static bool zap_table(struct sevm_vm *vm, u64 *table, int level, sevm_gfn base,
 				continue;
 		}
 		WRITE_ONCE(table[i], 0);
-		retire(retired, child, level - 1);
+		retire_table(retired, child, level - 1);
 		zapped = true;
 	}
 	return zapped;

@@ -33,7 +33,7 @@
  * every one of them: their pages are counted and not limited. That a plain
  * guest's memory cannot be swapped is for whoever opens the device to others.
  */
-static int charge(struct sevm_pins *pins, u64 n)
+static int charge_pins(struct sevm_pins *pins, u64 n)
 {
 	struct sevm_mem *mem = &pins->vm->mem;
 	struct sevm_vm *vm = pins->vm;
@@ -59,7 +59,7 @@ static int charge(struct sevm_pins *pins, u64 n)
 	return -ENOMEM;
 }
 
-static void uncharge(struct sevm_pins *pins, u64 n)
+static void uncharge_pins(struct sevm_pins *pins, u64 n)
 {
 	struct sevm_mem *mem = &pins->vm->mem;
 	struct sevm_vm *vm = pins->vm;
@@ -109,7 +109,7 @@ static int pin_pages(struct sevm_pins *pins, u64 uaddr, unsigned int n,
 	if (!write && !is_readable(uaddr))
 		return -EFAULT;
 
-	ret = charge(pins, n);
+	ret = charge_pins(pins, n);
 	if (ret)
 		goto err_uncharge;
 
@@ -134,7 +134,7 @@ static int pin_pages(struct sevm_pins *pins, u64 uaddr, unsigned int n,
 err_unpin:
 	unpin_user_pages(pages, done);
 err_uncharge:
-	uncharge(pins, n);
+	uncharge_pins(pins, n);
 	return ret;
 }
 
@@ -142,7 +142,7 @@ static void unpin_pages(struct sevm_pins *pins, struct page **pages,
 			unsigned int n)
 {
 	unpin_user_pages(pages, n);
-	uncharge(pins, n);
+	uncharge_pins(pins, n);
 }
 
 static bool is_run(struct page **pages)
@@ -362,7 +362,7 @@ void sevm_pins_release(struct sevm_pins *pins)
 							 CHUNK_PAGES, pins->write);
 		else
 			n = release_array(entry);
-		uncharge(pins, n);
+		uncharge_pins(pins, n);
 		cond_resched();
 	}
 	xa_destroy(&pins->chunks);

@@ -168,7 +168,7 @@ static struct sevm_slots *replaced(struct sevm_vm *vm, struct sevm_slot *without
 }
 
 /* The slot is in no array that anyone reads. */
-static void retire(struct sevm_vm *vm, struct sevm_slot *slot)
+static void retire_slot(struct sevm_vm *vm, struct sevm_slot *slot)
 {
 	sevm_npt_zap(vm, slot->gfn, slot->npages);
 	if (!sevm_pins_empty(&slot->pins))
@@ -178,8 +178,8 @@ static void retire(struct sevm_vm *vm, struct sevm_slot *slot)
 }
 
 /* Puts a slot into the place of another one; either may be NULL. */
-static int replace(struct sevm_vm *vm, struct sevm_slot *without,
-		   struct sevm_slot *with)
+static int replace_slot(struct sevm_vm *vm, struct sevm_slot *without,
+			struct sevm_slot *with)
 {
 	struct sevm_slots *slots = replaced(vm, without, with);
 
@@ -187,7 +187,7 @@ static int replace(struct sevm_vm *vm, struct sevm_slot *without,
 		return -ENOMEM;
 	publish(vm, slots);
 	if (without)
-		retire(vm, without);
+		retire_slot(vm, without);
 	/*
 	 * Markers that were here before the slot. Those who mark look for a
 	 * slot first, so that no new one comes now.
@@ -254,8 +254,8 @@ static bool is_legal(const struct kvm_userspace_memory_region2 *region)
 	return gpa + size >= gpa && size >> PAGE_SHIFT <= MAX_SLOT_PAGES;
 }
 
-static int set_region(struct sevm_vm *vm,
-		      const struct kvm_userspace_memory_region2 *region)
+static int set_slot(struct sevm_vm *vm,
+		    const struct kvm_userspace_memory_region2 *region)
 {
 	sevm_gfn gfn = region->guest_phys_addr >> PAGE_SHIFT;
 	u64 npages = region->memory_size >> PAGE_SHIFT;
@@ -264,7 +264,7 @@ static int set_region(struct sevm_vm *vm,
 	int ret;
 
 	if (!npages)
-		return old ? replace(vm, old, NULL) : -EINVAL;
+		return old ? replace_slot(vm, old, NULL) : -EINVAL;
 
 	if (old) {
 		if (region->userspace_addr != old->pins.uaddr || npages != old->npages ||
@@ -284,7 +284,7 @@ static int set_region(struct sevm_vm *vm,
 	new = new_slot(vm, region);
 	if (!new)
 		return -ENOMEM;
-	ret = replace(vm, old, new);
+	ret = replace_slot(vm, old, new);
 	if (ret)
 		kfree(new);
 	return ret;
@@ -299,7 +299,7 @@ int sevm_mem_set_region(struct sevm_vm *vm,
 		return -EINVAL;
 
 	mutex_lock(&vm->mem.lock);
-	ret = set_region(vm, region);
+	ret = set_slot(vm, region);
 	mutex_unlock(&vm->mem.lock);
 	return ret;
 }

@@ -16,7 +16,7 @@
 #include "io.h"
 #include "mp_state.h"
 #include "msr.h"
-#include "reset.h"
+#include "run.h"
 #include "svm/trace.h"
 #include "svm/mem/npt.h"
 #include "svm/cpu/cpuid.h"
@@ -126,7 +126,7 @@ static enum sevm_result iret(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
-static enum sevm_result in_done(struct sevm_vcpu *vcpu)
+static enum sevm_result port_in_done(struct sevm_vcpu *vcpu)
 {
 	u64 rax = sevm_vmcb_get_rax(vcpu);
 
@@ -153,7 +153,7 @@ static enum sevm_result port(struct sevm_vcpu *vcpu)
 	sevm_vmcb_clear_interrupt_shadow(vcpu);
 	memcpy(vcpu->io_buf, &rax, sizeof(rax));
 	return sevm_io_port(vcpu, info >> 16, size, 1, !in, vcpu->io_buf,
-			    in ? in_done : NULL);
+			    in ? port_in_done : NULL);
 }
 
 static enum sevm_result rdmsr_done(struct sevm_vcpu *vcpu, bool fault, u64 data)
@@ -212,7 +212,7 @@ static enum sevm_result shut_down(struct sevm_vcpu *vcpu)
 	return sevm_io_exit(vcpu, KVM_EXIT_SHUTDOWN);
 }
 
-static enum sevm_result page_fault(struct sevm_vcpu *vcpu)
+static enum sevm_result nested_page_fault(struct sevm_vcpu *vcpu)
 {
 	sevm_count(vcpu, npf_exits);
 	return sevm_npt_fault(vcpu);
@@ -226,7 +226,7 @@ static enum sevm_result task_switch(struct sevm_vcpu *vcpu)
 	return sevm_io_emulation_failure(vcpu, 0, insn, sevm_walk_fetch(vcpu, insn, sizeof(insn)));
 }
 
-static enum sevm_result backend(struct sevm_vcpu *vcpu)
+static enum sevm_result to_backend(struct sevm_vcpu *vcpu)
 {
 	return vcpu->vm->protect->handle_exit(vcpu);
 }
@@ -243,7 +243,7 @@ struct exit_row {
 #define EXCEPTION(nr, func, automatic)					\
 	[SVM_EXIT_EXCP_BASE + (nr)] = { func, automatic }
 #define TRAP(first, last)						\
-	[first ... last] = { backend, true }
+	[first ... last] = { to_backend, true }
 
 static const struct exit_row rows[] = {
 	[SVM_EXIT_READ_DR0 ... SVM_EXIT_WRITE_DR0 + 15] = {
@@ -281,8 +281,8 @@ static const struct exit_row rows[] = {
 	PLAIN(XSETBV, xsetbv),
 	PLAIN(RDPRU, raise_ud),
 	TRAP(SVM_EXIT_EFER_WRITE_TRAP, SVM_EXIT_CR0_WRITE_TRAP + 15),
-	AUTO(NPF, page_fault),
-	AUTO(VMGEXIT, backend),
+	AUTO(NPF, nested_page_fault),
+	AUTO(VMGEXIT, to_backend),
 };
 
 static enum sevm_result refused(struct sevm_vcpu *vcpu)
@@ -305,7 +305,7 @@ enum sevm_result sevm_exit_handle_slow(struct sevm_vcpu *vcpu)
 
 	row = code < ARRAY_SIZE(rows) ? &rows[code] : NULL;
 	if (sevm_vmcb_has_vmsa(vcpu) && !(row && row->automatic))
-		return backend(vcpu);
+		return to_backend(vcpu);
 	if (!row || !row->handler)
 		return sevm_io_unexpected(vcpu);
 	return row->handler(vcpu);

@@ -123,7 +123,7 @@ static enum sevm_result advance(struct sevm_vcpu *vcpu, u32 count, u8 size, bool
 	return SEVM_RESUME;
 }
 
-static enum sevm_result in_done(struct sevm_vcpu *vcpu)
+static enum sevm_result string_in_done(struct sevm_vcpu *vcpu)
 {
 	u8 size = vcpu->io.size;
 	u32 count = (vcpu->io.data - vcpu->io_buf) / size;
@@ -172,7 +172,7 @@ enum sevm_result sevm_exit_string_io(struct sevm_vcpu *vcpu)
 		if (r)
 			return memory_fault(vcpu, r, &fault);
 		return sevm_io_port(vcpu, info >> 16, size, count, false,
-				    vcpu->io_buf, in_done);
+				    vcpu->io_buf, string_in_done);
 	}
 	r = sevm_walk_read(vcpu, linear, vcpu->io_buf, count * size, false, &fault);
 	if (r)

@@ -24,7 +24,7 @@
 #include <linux/sevm.h>
 
 #include "mp_state.h"
-#include "reset.h"
+#include "run.h"
 #include "svm/kick.h"
 #include "svm/trace.h"
 #include "svm/cpu/vmcb.h"
@@ -55,7 +55,7 @@ enum mp_event {
 
 static void init(struct sevm_vcpu *vcpu);
 static void start(struct sevm_vcpu *vcpu);
-static void complete_hold(struct sevm_vcpu *vcpu);
+static void end_hold(struct sevm_vcpu *vcpu);
 static void note_early_sipi(struct sevm_vcpu *vcpu);
 
 struct transition {
@@ -80,7 +80,7 @@ static const struct transition table[][ROWS] = {
 		/* HLT ends, and the interrupt is delivered */
 	},
 	[EVENT_HOLD] = {
-		ROW(STATE(RUNNABLE), EARLY_SIPI, TO(RUNNABLE), complete_hold, GOES_ON_EARLY),
+		ROW(STATE(RUNNABLE), EARLY_SIPI, TO(RUNNABLE), end_hold, GOES_ON_EARLY),
 		/* the request is answered at once: by SIPI */
 		ROW(STATE(RUNNABLE), NO_WAIT, TO(RUNNABLE), NULL, SILENT),
 		/* KVM_EXIT_AP_RESET_HOLD; the next KVM_RUN answers: not by SIPI */
@@ -96,7 +96,7 @@ static const struct transition table[][ROWS] = {
 		/* it stands still */
 	},
 	[EVENT_SIPI] = {
-		ROW(STATE(INIT_RECEIVED), IS_HELD, TO(RUNNABLE), complete_hold, GOES_ON),
+		ROW(STATE(INIT_RECEIVED), IS_HELD, TO(RUNNABLE), end_hold, GOES_ON),
 		/* the hold ends in the form it was asked for: by SIPI */
 		ROW(STATE(INIT_RECEIVED), HAS_RUN | WAS_HALTED, TO(HALTED), note_early_sipi, EARLY),
 		/* it goes on halting; its next hold ends as it begins */
@@ -108,7 +108,7 @@ static const struct transition table[][ROWS] = {
 		/* nothing: only the pair with an INIT counts */
 	},
 	[EVENT_START] = {
-		ROW(WAITING, IS_HELD, TO(RUNNABLE), complete_hold, GOES_ON),
+		ROW(WAITING, IS_HELD, TO(RUNNABLE), end_hold, GOES_ON),
 		/* the hold ends as by SIPI */
 		ROW(WAITING, HAS_RUN | WAS_HALTED, TO(HALTED), note_early_sipi, EARLY),
 		/* as by SIPI */
@@ -216,7 +216,7 @@ static void note_early_sipi(struct sevm_vcpu *vcpu)
 	vcpu->mp.was_halted = false;
 }
 
-static void complete_hold(struct sevm_vcpu *vcpu)
+static void end_hold(struct sevm_vcpu *vcpu)
 {
 	vcpu->vm->protect->complete_hold(vcpu, vcpu->mp.hold);
 	vcpu->mp.hold = SEVM_AP_HOLD_NONE;
@@ -408,25 +408,17 @@ u32 sevm_mp_state_get(struct sevm_vcpu *vcpu)
 
 static bool may_be_set(struct sevm_vcpu *vcpu, u32 state)
 {
-	bool stopped_aps = vcpu->vm->aps_start_stopped;
+	u32 legal = STATE(RUNNABLE);
 
-	switch (state) {
-	case KVM_MP_STATE_RUNNABLE:
-		return true;
-	case KVM_MP_STATE_STOPPED:
-		return stopped_aps;
-	case KVM_MP_STATE_AP_RESET_HOLD:
-		return vcpu->apic || stopped_aps;
-	case KVM_MP_STATE_UNINITIALIZED:
-		/* With the page, stopped is what a vCPU is that has not been started. */
-		return vcpu->apic && !stopped_aps;
-	case KVM_MP_STATE_HALTED:
-	case KVM_MP_STATE_INIT_RECEIVED:
-	case KVM_MP_STATE_SIPI_RECEIVED:
-		return vcpu->apic;
-	default:
-		return false;
-	}
+	if (vcpu->apic)
+		legal |= STATE(HALTED) | STATE(INIT_RECEIVED) | STATE(SIPI_RECEIVED) |
+			 STATE(AP_RESET_HOLD);
+	/* With the page, stopped is what a vCPU is that has not been started. */
+	if (vcpu->vm->aps_start_stopped)
+		legal |= STATE(STOPPED) | STATE(AP_RESET_HOLD);
+	else if (vcpu->apic)
+		legal |= STATE(UNINITIALIZED);
+	return state < BITS_PER_TYPE(legal) && legal & BIT(state);
 }
 
 int sevm_mp_state_set(struct sevm_vcpu *vcpu, u32 state)

@@ -523,7 +523,7 @@ static const struct row rows[] = {
 	{ ONE(MSR_F15H_EX_CFG), ZERO_IGNORED },
 };
 
-static const struct row *find(u32 index)
+static const struct row *find_row(u32 index)
 {
 	unsigned int lo = 0, hi = ARRAY_SIZE(rows);
 
@@ -542,7 +542,7 @@ static const struct row *find(u32 index)
 
 int sevm_msr_table_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
 {
-	const struct row *row = find(index);
+	const struct row *row = find_row(index);
 
 	if (!row)
 		return -ENOENT;
@@ -551,7 +551,7 @@ int sevm_msr_table_get(struct sevm_vcpu *vcpu, u32 index, u64 *data, bool host)
 
 int sevm_msr_table_set(struct sevm_vcpu *vcpu, u32 index, u64 data, bool host)
 {
-	const struct row *row = find(index);
+	const struct row *row = find_row(index);
 
 	if (!row)
 		return -ENOENT;

@@ -6,7 +6,7 @@
  * events resets a vCPU, and what it waits for afterwards, is mp_state.c's.
  */
 #include "msr.h"
-#include "reset.h"
+#include "run.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"
 #include "svm/cpu/fpu.h"
