@@ -3,9 +3,9 @@
  * protect.h - the border between svm/ and sev/.
  *
  * svm/ is a machine on AMD-V and knows no cryptography and no GHCB; sev/ is
- * what protection means. svm/ crosses the border through this table and
- * nowhere else. A plain guest has a backend too (svm/run/plain.c), so svm/ never
- * asks whether a guest is protected.
+ * what protection means. svm/ crosses the border through this table; only its top
+ * (main.c, cap.c, vm.c) calls what stands below the table. A plain guest has a
+ * backend too: svm/run/plain.c.
  *
  * Every operation is present in every backend: a NULL is a bug.
  */
@@ -53,7 +53,7 @@ enum sevm_access {
  *	userspace gave them. Sets vm->aps_start_stopped. 0 or -errno.
  * @vm_destroy: the last vCPU is gone, guest memory is still pinned: give back
  *	the firmware handle and the ASID. Must cope with a half-made VM.
- * @vcpu_init: the vCPU was created, its VMCB is in reset state. 0 or -errno.
+ * @vcpu_init: the vCPU was created; its reset follows. 0 or -errno.
  * @vcpu_free: undo @vcpu_init; the vCPU is in no list and on no CPU.
  * @vcpu_reset: put what the backend keeps back to power-on (@init false) or
  *	INIT state (@init true). vcpu->mutex held.
@@ -69,7 +69,8 @@ enum sevm_access {
  *	memory: writes the staged reply. SEVM_RESUME to go on.
  * @enter: interrupts off, just before the world switch: host save area.
  * @handle_exit: an exit that svm/run/exit.c marks as the backend's (VMGEXIT, EFER
- *	and CR write traps) or a #NPF on no slot. vcpu->exit describes it.
+ *	and CR write traps), or that a protected guest does not make. vcpu->exit
+ *	describes it.
  * @mmio_fault: the guest touched @gpa, which is in no slot, or (@read_only) wrote
  *	to one that is read-only.
  *

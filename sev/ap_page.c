@@ -17,6 +17,7 @@
 #include "svm/cpu/vmcb.h"
 #include "svm/run/io.h"
 #include "svm/run/mp_state.h"
+#include "svm/run/vmcb_state.h"
 
 /* Xen's public/xen.h, public/vcpu.h and public/errno.h */
 #define HC_VCPU_OP	24	/* no hypercall of KVM's */

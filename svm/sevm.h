@@ -7,12 +7,17 @@
  *
  * Locks, outermost first:
  *	vm->lock		VM ioctls that change the VM: vCPU creation,
- *				launch, irqchip, slots
- *	vcpu->mutex		vCPU ioctls, KVM_RUN included
- *	vm->mem.lock		the slots' writers; readers use vm->mem.srcu
- *	vm->irq.lock		routing, irqfds, ioeventfds
- *	vm->npt.lock		(spinlock) nested page tables
- *	apic->lock, ioapic lock	(raw/irq-safe) see apic.c, ioapic.c
+ *				launch, irqchip, capabilities
+ *	vcpu->mutex		vCPU ioctls, KVM_RUN included: all of the vCPU that
+ *				is not said to be others', the local APIC and
+ *				vcpu->mp among it
+ *	vm->mem.lock		slots and regions: their writers; readers of slots
+ *				use vm->mem.srcu
+ *	vm->irq.lock		routing, irqfds, ioeventfds: the same
+ * Spinlocks, none of which is taken inside another one: vm->npt.lock,
+ * vm->mem.charge_lock, vm->clock.lock, vm->stop_lock, the IOAPIC's. What others
+ * than its thread change of a vCPU is atomic: mode, requests, mp.events, IRR,
+ * nmi_queued.
  */
 #ifndef SEVM_SVM_SEVM_H
 #define SEVM_SVM_SEVM_H
@@ -52,7 +57,7 @@ struct sevm_mem {
 	struct sevm_slots __rcu *slots;	/* sorted; replaced whole on change */
 	u64 generation;			/* +1 after a change of slots, before old pages go */
 	struct list_head regions;	/* KVM_MEMORY_ENCRYPT_REG_REGION */
-	spinlock_t charge_lock;		/* the three counts below: svm/mem/mem.c */
+	spinlock_t charge_lock;		/* the three counts below: svm/mem/pin.c */
 	u64 slot_pins;
 	u64 region_pins;
 	u64 charged;			/* pages of these in mm->pinned_vm */

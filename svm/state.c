@@ -20,6 +20,7 @@
 #include "svm/irq/event.h"
 #include "svm/run/mp_state.h"
 #include "svm/run/msr.h"
+#include "svm/run/vmcb_state.h"
 
 /* Those that are one call: with nothing to say, and with an errno */
 #define GIVES(name, call)							\

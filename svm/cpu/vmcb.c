@@ -217,16 +217,6 @@ void sevm_vmcb_protect(struct sevm_vcpu *vcpu, u64 vmsa_pa)
 	vcpu->vmcb->control.clean = 0;
 }
 
-const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu)
-{
-	return &vcpu->vmcb->save;
-}
-
-void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu)
-{
-	sevm_vmcb_set_interrupt_shadow(vcpu, false);
-}
-
 void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on)
 {
 	u32 *state = &vcpu->vmcb->control.int_state;
@@ -351,41 +341,11 @@ void sevm_vmcb_leave(struct sevm_vcpu *vcpu)
 	vcpu->efer = vmcb->save.efer & ~EFER_SVME;
 }
 
-u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->save.rip;
-}
-
-void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip)
-{
-	vcpu->vmcb->save.rip = rip;
-}
-
 void sevm_vmcb_set_real_cs(struct sevm_vcpu *vcpu, u16 selector)
 {
 	vcpu->vmcb->save.cs.selector = selector;
 	vcpu->vmcb->save.cs.base = (u32)selector << 4;
 	vcpu->vmcb->control.clean &= ~VMCB_CLEAN_SEG;
-}
-
-u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->save.rflags;
-}
-
-u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->save.cpl;
-}
-
-u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu)
-{
-	return vcpu->vmcb->save.rax;
-}
-
-void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value)
-{
-	vcpu->vmcb->save.rax = value;
 }
 
 void sevm_vmcb_set_cr2(struct sevm_vcpu *vcpu, u64 cr2)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vmcb.h - the only writer of the VMCB.
+ * vmcb.h - the only writer of the VMCB, beside svm/run/vmcb_state.c.
  */
 #ifndef SEVM_SVM_VMCB_H
 #define SEVM_SVM_VMCB_H
@@ -46,7 +46,10 @@ static inline bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu)	/* was it protecte
 }
 
 /* What the VMM set by the state ioctls, for the VMSA at launch. */
-const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu);
+static inline const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu)
+{
+	return &vcpu->vmcb->save;
+}
 
 /* The GHCB MSR */
 static inline u64 sevm_vmcb_get_ghcb(struct sevm_vcpu *vcpu)
@@ -70,7 +73,6 @@ static inline bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu)
 	return vcpu->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
 }
 
-void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu);
 
 /* Of a plain guest: long mode, and not its compatibility mode */
 static inline bool sevm_vmcb_in_64bit_mode(struct sevm_vcpu *vcpu)
@@ -80,27 +82,36 @@ static inline bool sevm_vmcb_in_64bit_mode(struct sevm_vcpu *vcpu)
 	return (s->efer & EFER_LMA) && (s->cs.attrib & SVM_SELECTOR_L_MASK);
 }
 
-/* Registers and segments for the state ioctls: plain, or before launch. */
-void sevm_vmcb_get_regs(struct sevm_vcpu *vcpu, struct kvm_regs *regs);
-void sevm_vmcb_set_regs(struct sevm_vcpu *vcpu, const struct kvm_regs *regs);
-void sevm_vmcb_get_sregs(struct sevm_vcpu *vcpu, struct kvm_sregs *sregs);
-/* 0 or -EINVAL: an illegal combination of CR0, CR4, EFER, CR3 */
-int sevm_vmcb_set_sregs(struct sevm_vcpu *vcpu, const struct kvm_sregs *sregs);
-u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu);
-u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu);
-u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu);
-u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu);
-void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value);
+/* Registers of a plain guest, or before launch */
+static inline u64 sevm_vmcb_get_rip(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->save.rip;
+}
 
-/*
- * MSRs that live in the save area, for msr.c: STAR, LSTAR, CSTAR, SYSCALL_MASK,
- * KERNEL_GS_BASE, FS_BASE, GS_BASE, SYSENTER_CS/ESP/EIP, PAT (where nested
- * paging uses it), DEBUGCTL and the LBR four. EFER too, as the guest sees it
- * (without SVME). Get and set are false for an index that is none of them; the
- * caller has checked the value. The VMCB must not be running (vcpu->mutex).
- */
-bool sevm_vmcb_get_msr(struct sevm_vcpu *vcpu, u32 index, u64 *data);
-bool sevm_vmcb_set_msr(struct sevm_vcpu *vcpu, u32 index, u64 data);
+static inline void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip)
+{
+	vcpu->vmcb->save.rip = rip;
+}
+
+static inline u64 sevm_vmcb_get_rflags(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->save.rflags;
+}
+
+static inline u8 sevm_vmcb_get_cpl(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->save.cpl;
+}
+
+static inline u64 sevm_vmcb_get_rax(struct sevm_vcpu *vcpu)
+{
+	return vcpu->vmcb->save.rax;
+}
+
+static inline void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value)
+{
+	vcpu->vmcb->save.rax = value;
+}
 
 /* The vCPU's own thread, interrupts off: what other files keep goes in. */
 void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
@@ -131,7 +142,11 @@ static inline bool sevm_vmcb_window_open(struct sevm_vcpu *vcpu)
 
 void sevm_vmcb_set_iret_intercept(struct sevm_vcpu *vcpu, bool on);
 void sevm_vmcb_set_interrupt_shadow(struct sevm_vcpu *vcpu, bool on);
-void sevm_vmcb_set_rip(struct sevm_vcpu *vcpu, u64 rip);
+static inline void sevm_vmcb_clear_interrupt_shadow(struct sevm_vcpu *vcpu)
+{
+	sevm_vmcb_set_interrupt_shadow(vcpu, false);
+}
+
 void sevm_vmcb_set_real_cs(struct sevm_vcpu *vcpu, u16 selector);
 void sevm_vmcb_set_cr2(struct sevm_vcpu *vcpu, u64 cr2);
 static inline u8 sevm_vmcb_get_cr8(struct sevm_vcpu *vcpu)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * msr.h - the MSR policy table.
+ * msr.h - who reads and writes MSRs.
  */
 #ifndef SEVM_SVM_MSR_H
 #define SEVM_SVM_MSR_H
@@ -18,9 +18,9 @@ void sevm_msr_reset(struct sevm_vcpu *vcpu, bool init);
 int sevm_msr_setup_mce(struct sevm_vcpu *vcpu, u64 cap);
 
 /*
- * RDMSR and WRMSR by the guest, plain or through the GHCB. *fault: answer with
- * #GP. May go to userspace (KVM_CAP_X86_USER_SPACE_MSR), then done() runs
- * after it, with *fault and, for a read, *data settled.
+ * RDMSR and WRMSR by the guest, plain or through the GHCB. done() gets the outcome:
+ * fault, to be answered with #GP, or the data of a read. It runs at once, or at the
+ * next KVM_RUN if userspace is asked (KVM_CAP_X86_USER_SPACE_MSR).
  */
 enum sevm_result sevm_msr_guest_read(struct sevm_vcpu *vcpu, u32 index,
 				     enum sevm_result (*done)(struct sevm_vcpu *vcpu,

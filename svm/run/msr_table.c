@@ -16,6 +16,7 @@
 #include <asm/nospec-branch.h>
 
 #include "msr_internal.h"
+#include "vmcb_state.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/host.h"

@@ -10,6 +10,7 @@
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 
+#include "vmcb_state.h"
 #include "svm/kick.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/host.h"
