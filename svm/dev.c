@@ -85,7 +85,7 @@ static const struct file_operations device_fops = {
 	.llseek = noop_llseek,
 };
 
-/* Root's, until an administrator's rule says otherwise (README.md has one). */
+/* Root's, until an administrator's rule says otherwise (docs/abi.md has one). */
 static struct miscdevice device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "sevm",

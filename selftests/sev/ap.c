@@ -109,8 +109,8 @@ static void rounds_guest(unsigned long cpu)
 	for (round = 1; round <= SHARED->rounds; round++) {
 		for (i = 1; i <= SHARED->aps; i++) {
 			/*
-			 * A SIPI that comes before the AP is held is lost, as on
-			 * hardware; INIT-SIPI again until it came round.
+			 * What comes before the AP is held ends its next hold on
+			 * sevm, and is lost on KVM: again until it came round.
 			 */
 			do {
 				guest_wake_ap(i);
