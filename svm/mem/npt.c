@@ -6,7 +6,7 @@
  * guest gets #VC there without an exit. Knows no slot and pins no page.
  *
  * Invariants: entries change under npt.lock only. Who installs one does so in
- * the srcu section in which mem.c answered (mem.c says why). A table that left
+ * the srcu section in which mem.c answered (slot.c says why). A table that left
  * the tree is freed after every vCPU has flushed its TLB, which may have cached
  * the way to it.
  */

@@ -10,9 +10,10 @@
  * bit, because others stop and start a vCPU at any moment, and what it was doing
  * (running, halted, held) goes on where it was.
  *
- * Nobody else writes vcpu->mp. The state belongs to the vCPU's own thread, or to
- * whoever holds vcpu->mutex; what others ask for comes as a bit of mp.events
- * (INIT and SIPI by kick.c) and is taken here by that thread.
+ * vcpu->mp is written here alone, but for the bits of INIT and SIPI, which kick.h
+ * sets in mp.events. The state belongs to the vCPU's own thread, or to whoever
+ * holds vcpu->mutex; what others ask for is a bit of mp.events until that thread
+ * takes it.
  *
  * Invariants: a vCPU whose state is not RUNNABLE, or that is stopped, executes no
  * instruction. A reset hold is ended by the pair of INIT and SIPI or by the
@@ -355,13 +356,15 @@ bool sevm_mp_state_stop(struct sevm_vcpu *vcpu)
 	spin_lock(&vm->stop_lock);
 	sevm_for_each_vcpu(i, other, vm)
 		others |= other != vcpu && sevm_mp_state_is_up(other);
-	if (others)
+	if (others) {
+		/* Before somebody can start it again. */
+		trace_sevm_ap(vcpu, SEVM_AP_STOPPED);
 		atomic_or(SEVM_MP_STOPPED, &vcpu->mp.events);
+	}
 	spin_unlock(&vm->stop_lock);
 	if (!others)
 		return false;
 
-	trace_sevm_ap(vcpu, SEVM_AP_STOPPED);
 	sevm_vcpu_request(vcpu, SEVM_REQ_EVENT);
 	sevm_vcpu_wait_outside(vcpu);
 	return true;
