@@ -79,8 +79,8 @@ enum sevm_access {
  * @state_access: may the state ioctls see the registers? vcpu->mutex held.
  * @interrupts_enabled: RFLAGS.IF, as far as the hardware shows it.
  * @reset_hold: do such guests ask for AP reset hold?
- * @start_ap: a vCPU that waited for its first SIPI got one, or one that can be made
- *	to start over got another: make it start at what @vector means to this kind
+ * @start_ap: a vCPU that can be made to start (over) got the SIPI that it waited for,
+ *	or "up" by the bring-up page: make it start at what @vector means to this kind
  *	of guest. Called by svm/run/mp_state.c, as is the next.
  * @complete_hold: answer the request to be held, of kind SEVM_AP_HOLD_*: by SIPI.
  * @msr_get: read an MSR only the backend knows; false: unknown.

@@ -14,7 +14,6 @@
 #include "sev.h"
 #include "svm/kick.h"
 #include "svm/trace.h"
-#include "svm/cpu/vmcb.h"
 #include "svm/run/io.h"
 #include "svm/run/mp_state.h"
 #include "svm/run/vmcb_state.h"

@@ -20,7 +20,6 @@
 #include "svm/kick.h"
 #include "svm/mem/npt.h"
 #include "svm/cpu/host.h"
-#include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"
 #include "svm/irq/apic.h"
 

@@ -9,13 +9,11 @@
  */
 #include <linux/kvm_para.h>
 #include <linux/nospec.h>
-#include <asm/smp.h>
 #include <asm/trapnr.h>
 
 #include <linux/sevm.h>
 
 #include "sev.h"
-#include "svm/kick.h"
 #include "svm/trace.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"

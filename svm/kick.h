@@ -50,7 +50,10 @@ static inline void sevm_vcpu_flush_tlb(struct sevm_vcpu *vcpu)
 	set_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
 }
 
-/* Until it has left the guest, if it is inside. Not if its own thread asks. */
+/*
+ * These two wait for other CPUs: interrupts on. Until the vCPU has left the guest, if it
+ * is inside; not if its own thread asks.
+ */
 void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu);
 
 /* Make every vCPU flush its guest TLB before it next runs, and wait until none runs without. */

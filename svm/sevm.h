@@ -16,8 +16,9 @@
  *	vm->irq.lock		routing, irqfds, ioeventfds: the same
  * Spinlocks, none of which is taken inside another one: vm->npt.lock,
  * vm->mem.charge_lock, vm->clock.lock, vm->stop_lock, the IOAPIC's. What others
- * than its thread change of a vCPU is atomic: mode, requests, mp.events, IRR,
- * nmi_queued.
+ * than its thread change of a vCPU is atomic (mode, requests, mp.events, IRR and
+ * TMR, nmi_queued), or written before such a bit or after it (sipi_vector,
+ * apic_waiting).
  */
 #ifndef SEVM_SVM_SEVM_H
 #define SEVM_SVM_SEVM_H
@@ -211,7 +212,7 @@ struct sevm_mp {
 	bool early_sipi;		/* its INIT and SIPI came before the hold */
 	bool was_halted;		/* when the INIT came, with paging on */
 	atomic_t events;
-#define SEVM_MP_INIT	BIT(0)		/* have arrived: svm/kick.c */
+#define SEVM_MP_INIT	BIT(0)		/* have arrived: svm/kick.h */
 #define SEVM_MP_SIPI	BIT(1)
 #define SEVM_MP_START	BIT(2)		/* "up" by the bring-up page, while it waited */
 #define SEVM_MP_STOPPED	BIT(3)		/* "down": until the next "up" */

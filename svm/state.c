@@ -10,16 +10,12 @@
 #include <linux/uaccess.h>
 
 #include "state.h"
-#include "svm/cpu/clock.h"
-#include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"
 #include "svm/cpu/fpu.h"
-#include "svm/cpu/vmcb.h"
 #include "svm/cpu/walk.h"
 #include "svm/irq/apic.h"
 #include "svm/irq/event.h"
 #include "svm/run/mp_state.h"
-#include "svm/run/msr.h"
 #include "svm/run/vmcb_state.h"
 
 /* Those that are one call: with nothing to say, and with an errno */

@@ -19,7 +19,6 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -32,7 +31,6 @@
 #include "svm/cpu/clock.h"
 #include "svm/cpu/host.h"
 #include "svm/cpu/msr_filter.h"
-#include "svm/cpu/tlb.h"
 #include "svm/irq/ioapic.h"
 #include "svm/irq/irq.h"
 

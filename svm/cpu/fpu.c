@@ -23,7 +23,6 @@
 #include "cpuid.h"
 #include "fpu.h"
 #include "host.h"
-#include "vmcb.h"
 
 struct sevm_fpu {
 	u32 host_pkru;

@@ -17,6 +17,7 @@
  *	fixed ASID, same CPU, this vCPU ran last	(c) nothing
  *	fixed ASID, another CPU or another vCPU		(d) flush the ASID
  *	a flush was requested				(e) as (b), or (d)
+ *	SVM was turned on since, or VMRUN refused	(f) a new generation: (b2), (d)
  *
  * Why (d) even though the vCPUs share their nested page tables: they share no
  * guest CR3, and the hardware tags by ASID alone.
@@ -128,7 +129,7 @@ void sevm_tlb_prepare(struct sevm_vcpu *vcpu, int cpu)
 
 	if (flush)							/* (e) */
 		sevm_count(vcpu, tlb_flushes);
-	if (unlikely(ac->epoch != this_cpu_read(sevm_host_cpu.epoch))) {
+	if (unlikely(ac->epoch != this_cpu_read(sevm_host_cpu.epoch))) {	/* (f) */
 		ac->epoch = this_cpu_read(sevm_host_cpu.epoch);
 		sevm_tlb_invalidate_cpu(cpu);
 	}

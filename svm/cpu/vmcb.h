@@ -29,7 +29,10 @@ void sevm_vmcb_teardown(void);
 int sevm_vmcb_alloc(struct sevm_vcpu *vcpu);
 void sevm_vmcb_free(struct sevm_vcpu *vcpu);
 
-/* Control and save area as after power-on, with the intercepts of a plain guest. */
+/*
+ * Control area as after power-on, with the intercepts of a plain guest. Save area too,
+ * but for the MSRs after an INIT; with a VMSA it is not used and left alone.
+ */
 void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init);
 
 /*

@@ -18,7 +18,6 @@
 
 #include "apic.h"
 #include "event.h"
-#include "svm/kick.h"
 #include "svm/cpu/vmcb.h"
 
 #define EVENT_HAS_ERROR	BIT(11)

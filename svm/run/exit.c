@@ -17,7 +17,6 @@
 #include "mp_state.h"
 #include "msr.h"
 #include "run.h"
-#include "svm/trace.h"
 #include "svm/mem/npt.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/debug.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * io.c - one pending port or MMIO access, to userspace and back.
+ * io.c - exits to userspace, and the port, MMIO or MSR access that waits for an answer.
  *
  * The only writer of the exits in kvm_run. kvm_run and its data page are
  * mapped by userspace, which may change them at any time: sizes, counts and
@@ -14,9 +14,7 @@
 
 #include "io.h"
 #include "svm/kick.h"
-#include "svm/cpu/vmcb.h"
 #include "svm/irq/apic.h"
-#include "svm/irq/event.h"
 #include "svm/irq/ioapic.h"
 #include "svm/irq/irq.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * io.h - one pending port or MMIO access, to userspace and back.
+ * io.h - exits to userspace, and the port, MMIO or MSR access that waits for an answer.
  *
  * The data is in kernel memory that the asker owns until done() ran. done()
  * runs at the next KVM_RUN, or before sevm_io_*() returns when nobody has to
@@ -37,7 +37,7 @@ enum sevm_result sevm_io_ioapic_eoi(struct sevm_vcpu *vcpu, u8 vector);
 /* At the top of KVM_RUN: finish what userspace was asked. */
 enum sevm_result sevm_io_complete(struct sevm_vcpu *vcpu);
 
-/* kvm_run writers for the exits that carry no data */
+/* KVM_EXIT_SYSTEM_EVENT, with one number */
 enum sevm_result sevm_io_system_event(struct sevm_vcpu *vcpu, u32 type,
 				      u64 data0);
 

@@ -199,6 +199,7 @@ static void init(struct sevm_vcpu *vcpu)
 
 static void start(struct sevm_vcpu *vcpu)
 {
+	vcpu->mp.was_halted = false;
 	/* The vector was written before the bit of the SIPI. */
 	vcpu->vm->protect->start_ap(vcpu, READ_ONCE(vcpu->sipi_vector));
 }
@@ -388,9 +389,12 @@ bool sevm_mp_state_start(struct sevm_vcpu *vcpu)
 /* What the VMM says replaces all that came before. */
 static void set_stopped(struct sevm_vcpu *vcpu, bool stopped)
 {
-	if (stopped)
-		atomic_or(SEVM_MP_STOPPED, &vcpu->mp.events);
-	atomic_andnot(SEVM_MP_START | (stopped ? 0 : SEVM_MP_STOPPED), &vcpu->mp.events);
+	int old = atomic_read(&vcpu->mp.events), new;
+
+	/* In one step: a start by another vCPU comes before it or after it. */
+	do {
+		new = (old & ~(SEVM_MP_START | SEVM_MP_STOPPED)) | (stopped ? SEVM_MP_STOPPED : 0);
+	} while (!atomic_try_cmpxchg(&vcpu->mp.events, &old, new));
 }
 
 void sevm_mp_state_create(struct sevm_vcpu *vcpu)

@@ -26,8 +26,9 @@ bool sevm_mp_state_settle(struct sevm_vcpu *vcpu);
 /* KVM_RUN of a vCPU that was never started: until an INIT, a signal, or the VM's end. */
 void sevm_mp_state_wait_for_init(struct sevm_vcpu *vcpu);
 /*
- * It enters: whoever runs is not held. That matters when the VMM made a held vCPU
- * runnable by KVM_SET_MP_STATE: a later SIPI must not answer a request of the past.
+ * It enters, and no reason was found not to: whoever runs is not held. That matters
+ * when the VMM made a held vCPU runnable by KVM_SET_MP_STATE: a later SIPI must not
+ * answer a request of the past.
  */
 static inline void sevm_mp_state_enter(struct sevm_vcpu *vcpu)
 {

@@ -20,7 +20,6 @@
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 #include "svm/cpu/host.h"
-#include "svm/cpu/vmcb.h"
 #include "svm/irq/apic.h"
 
 #define DE_CFG_LFENCE		BIT_ULL(1)

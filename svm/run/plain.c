@@ -9,7 +9,6 @@
 
 #include "protect.h"
 #include "io.h"
-#include "svm/kick.h"
 #include "svm/cpu/host.h"
 #include "svm/cpu/tlb.h"
 #include "svm/cpu/vmcb.h"

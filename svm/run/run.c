@@ -16,7 +16,6 @@
 #include <linux/smp.h>
 #include <linux/task_work.h>
 #include <linux/vtime.h>
-#include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/nospec-branch.h>
 
