@@ -2,7 +2,7 @@
 /*
  * compat.h - the only place that knows kernel versions. Force-included.
  *
- * The sources are written for 6.12; this makes the others look like it. No
+ * The sources are written for 6.13; this makes the others look like it. No
  * symbol is used that the kernel exports to KVM's modules alone.
  */
 #ifndef SEVM_COMPAT_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * protect.h - the border between svm/ and sev/.
+ * protect.h - the interface between svm/ and sev/.
  *
- * svm/ is a machine on AMD-V and knows no cryptography and no GHCB; sev/ is
- * what protection means. svm/ crosses the border through this table; only its top
+ * svm/ is a machine on AMD-V; it knows no cryptography and interprets no GHCB.
+ * sev/ is what protection means. svm/ calls it through this table; only its top
  * (main.c, cap.c, vm.c) calls what stands below the table. A plain guest has a
  * backend too: svm/run/plain.c.
  *
@@ -21,7 +21,7 @@ struct page;
 /**
  * enum sevm_result - what became of an exit
  * @SEVM_RESUME: handled; enter the guest again
- * @SEVM_TO_USER: kvm_run is filled; return 0 from KVM_RUN
+ * @SEVM_TO_USER: leave KVM_RUN, with vcpu->run_errno, or with 0 and kvm_run filled
  * @SEVM_KILL: the VM is over; vm->kill_reason says why (sevm_vm_kill() made it)
  */
 enum sevm_result {
@@ -45,7 +45,7 @@ enum sevm_access {
 /**
  * struct sevm_protect_ops - one kind of guest
  *
- * Creation and end. Process context; @vm_init and the vCPU operations under vm->lock.
+ * Creation and end. Process context; @vcpu_init and @enable_ap_page under vm->lock.
  *
  * @name: "plain", "sev-es"
  * @vm_init: the VM was created, no vCPU exists. 0 or -errno.
@@ -54,7 +54,7 @@ enum sevm_access {
  * @vm_destroy: the last vCPU is gone, guest memory is still pinned: give back
  *	the firmware handle and the ASID. Must cope with a half-made VM.
  * @vcpu_init: the vCPU was created; its reset follows. 0 or -errno.
- * @vcpu_free: undo @vcpu_init; the vCPU is in no list and on no CPU.
+ * @vcpu_free: undo @vcpu_init; nobody runs the vCPU or looks at it.
  * @vcpu_reset: put what the backend keeps back to power-on (@init false) or
  *	INIT state (@init true). vcpu->mutex held.
  * @memory_acquire: pages were just pinned as guest memory: push out what caches

@@ -146,9 +146,9 @@ static enum sevm_result prepare_entry(struct sevm_vcpu *vcpu)
 
 /*
  * #VMEXIT of a SEV-ES guest loads host state that VMRUN does not save: it
- * comes from the image behind the host save area. Segments, FS and GS base and
+ * comes from offset 0x400 of the host save area. Segments, FS and GS base and
  * the syscall MSRs by VMSAVE, each time, because user space or a context switch
- * may have changed them; the extended-state registers by hand. RSP, RAX and the
+ * may have changed them; XCR0, XSS and PKRU by hand. RSP, RAX and the
  * rest of VMRUN's own list are saved by VMRUN; svm/cpu/entry.S keeps the other
  * general registers on its stack; TSC_AUX never changes, and svm/cpu/host.c has
  * stored it.

@@ -75,7 +75,7 @@ void sevm_ghcb_release(struct sevm_es_vcpu *es)
 	es->reply_staged = false;
 }
 
-/* One that no request came before: a hold that the VMM restored. */
+/* A reply without a request: to a hold that the VMM restored. */
 static void stage(struct sevm_es_vcpu *es)
 {
 	es->reply.value[SEVM_GHCB_EXITINFO1] = SEVM_GHCB_OK;

@@ -2,9 +2,9 @@
 /*
  * ghcb_proto.c - the GHCB protocol as arithmetic.
  *
- * The only code that knows where a field is in the page. Its input is memory
- * that the guest may change at any moment, so each byte is read once, into a
- * private copy. No kernel services: selftests/unit and the fuzzers build it too.
+ * Where each field is in the page (ghcb.c compares it with struct ghcb). Its input
+ * is memory that the guest may change at any moment, so each byte is read once,
+ * into a private copy. No kernel services: selftests/unit builds it too.
  */
 #include <linux/compiler.h>
 #include <linux/string.h>

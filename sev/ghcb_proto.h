@@ -46,7 +46,7 @@ enum sevm_ghcb_field {
 /* Where a field is in the page; its bit in the valid bitmap is this / 8. */
 u32 sevm_ghcb_offset(enum sevm_ghcb_field field);
 
-/* The page as it was at one moment. A field whose bit is clear reads 0. */
+/* A private copy, each field read once. A field whose bit is clear reads 0. */
 struct sevm_ghcb_request {
 	u64 value[SEVM_GHCB_FIELDS];
 	u32 valid;			/* SEVM_GHCB_BIT()s */
@@ -104,7 +104,7 @@ struct sevm_ghcb_ioio {
 	bool string;
 };
 
-/* False: a size that is none of 1, 2, 4 (or none at all). */
+/* False: a size other than 0, 1, 2, 4. */
 bool sevm_ghcb_ioio(u64 info1, struct sevm_ghcb_ioio *io);
 
 /* The MSR protocol: bits 11:0 say what the rest is */

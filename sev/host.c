@@ -37,7 +37,7 @@ static const char *refusal(void)
 	if (!(eax & CPUID_SEV) || !(eax & CPUID_SEV_ES))
 		return "the CPU has none";
 
-	/* Plain guests keep out of the range of SEV, whether we use it or not. */
+	/* Plain guests use no ASID of SEV, whether we use SEV or not. */
 	sevm_es_caps.cbit = ebx & 0x3f;
 	sevm_host_caps.max_sev_asid = ecx;
 

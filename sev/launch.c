@@ -3,10 +3,10 @@
  * launch.c - KVM_MEMORY_ENCRYPT_OP: from an empty VM to a measured guest.
  *
  * The order of the launch commands is the firmware's to enforce, as in KVM:
- * what comes too early or too late is -EIO with the firmware's code in
- * cmd.error. What is checked here is what the firmware cannot know. All of it
- * runs under vm->lock. Invariant: es->handle is not 0 exactly while the
- * firmware has a context for us and its key is bound to vm->asid.
+ * what reaches it too early or too late is -EIO with its code in cmd.error. What
+ * is checked here is what the firmware cannot know. All of it runs under
+ * vm->lock. Invariant: while es->handle is not 0, the firmware has a context for
+ * us and its key is bound to vm->asid.
  *
  * The two debugging commands are in dbg.c.
  *
@@ -148,7 +148,8 @@ static int command(struct sevm_es_vm *es, unsigned int id, void *data, struct kv
 /*
  * Memory that the firmware encrypts. What is encrypted is bound to where it is:
  * the guest's pages must not move from now on, even if the VMM has not
- * registered them. So first the pins that may move a page, and that last.
+ * registered them. So first the FOLL_LONGTERM pins of the slots, which may migrate
+ * a page; they last.
  */
 static struct page **pin_guest(struct sevm_vm *vm, u64 uaddr, u64 len,
 			       unsigned long *n)
@@ -181,7 +182,7 @@ static unsigned long run_of(struct page **pages, unsigned long n)
 	return i;
 }
 
-/* An optional blob for the firmware; *pa stays 0 without one. */
+/* A blob for the firmware, copied in, its address in *pa; none is -EINVAL. */
 static void *get_blob(u64 uaddr, u32 len, u64 *pa)
 {
 	void *blob;
@@ -383,7 +384,7 @@ static void *out_blob(u64 uaddr, u32 len)
 /* The rest of such a command, which ended with r: its blob, and how long that is (told). */
 static int copy_out_blob(int r, void *blob, u64 uaddr, u32 room, u32 told, u32 __user *len)
 {
-	/* The firmware fills the length also when it fails for want of room. */
+	/* A query of the length, with no room, fails with the length filled in. */
 	if (!r || !room) {
 		if (blob && copy_to_user(u64_to_user_ptr(uaddr), blob, room))
 			r = -EFAULT;

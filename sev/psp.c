@@ -112,7 +112,10 @@ struct page **sevm_psp_pin(u64 uaddr, u64 len, bool write, unsigned long *n)
 	return IS_ERR(pages) ? ERR_PTR(-ENOMEM) : pages;
 }
 
-/* DEACTIVATE makes the firmware ask for both again: read to keep it out, write to flush. */
+/*
+ * After a DEACTIVATE the firmware wants WBINVD and DF_FLUSH again: none may come between
+ * the two. Read: DEACTIVATE; write: the flush.
+ */
 static DECLARE_RWSEM(flush_lock);
 
 int sevm_psp_flush(int *error)

@@ -23,7 +23,7 @@ struct sevm_es_vm {
 	bool legacy;			/* KVM_SEV_ES_INIT */
 	u8 ghcb_max;			/* protocol version */
 	u64 vmsa_features;
-	bool asid_keyed;		/* a key was bound to vm->asid */
+	bool asid_keyed;		/* LAUNCH_START bound a key to vm->asid */
 	bool asid_bound;		/* and could not be unbound */
 	struct misc_cg *cg;		/* charged with the ASID */
 
@@ -96,7 +96,7 @@ void sevm_es_flush_encrypted(void *va, u32 asid);
 /* keyslot.c */
 int sevm_keyslot_setup(u32 max);		/* ASIDs: 1 .. max */
 void sevm_keyslot_teardown(void);
-int sevm_keyslot_get(struct sevm_vm *vm);	/* sets vm->asid: 0, -EBUSY, -ENOMEM */
+int sevm_keyslot_get(struct sevm_vm *vm);	/* sets vm->asid: 0, -EBUSY */
 void sevm_keyslot_put(struct sevm_vm *vm);
 
 /* psp.c */
@@ -109,11 +109,12 @@ int sevm_psp_command(struct file *psp, unsigned int id, void *data, int *error);
 struct page **sevm_psp_pin(u64 uaddr, u64 len, bool write, unsigned long *n);
 /* WBINVD everywhere and DF_FLUSH; 0 or -errno, *error as the firmware's */
 int sevm_psp_flush(int *error);
-/*
- * Bind the guest's key to its ASID; and undo both, whatever happened. Not 0: the
- * key is still bound, and its ASID must not be used again.
- */
+/* ACTIVATE: bind the guest's key to its ASID. 0 or -errno */
 int sevm_psp_activate(u32 handle, u32 asid, int *error);
+/*
+ * DEACTIVATE (@active), and DECOMMISSION whatever happened. Not 0: the key is still
+ * bound, and its ASID must not be used again.
+ */
 int sevm_psp_decommission(u32 handle, bool active);
 
 /* launch.c */
@@ -129,7 +130,7 @@ int sevm_vmsa_fill(struct sevm_vcpu *vcpu);	/* 0 or -EINVAL */
 
 /* ghcb.c */
 void sevm_ghcb_reply_write(struct sevm_vcpu *vcpu);	/* the staged one */
-bool sevm_ghcb_snapshot(struct sevm_vcpu *vcpu, u64 gpa);		/* snapshot */
+bool sevm_ghcb_snapshot(struct sevm_vcpu *vcpu, u64 gpa);		/* false: no page at gpa */
 void sevm_ghcb_release(struct sevm_es_vcpu *es);			/* unmap, free */
 void sevm_ghcb_reply_set(struct sevm_vcpu *vcpu, enum sevm_ghcb_field field,
 			 u64 value);

@@ -4,8 +4,8 @@
  *
  * One table: a row says which fields must be valid and who answers. Handlers
  * see the private snapshot only, and may come back from user space long after
- * it was taken. Whatever is wrong with a request is told to the guest, which may
- * be its user space: VMGEXIT is not privileged.
+ * it was taken. Whatever is wrong with a request is told to the guest, if it has a
+ * GHCB; that may be its user space: VMGEXIT is not privileged.
  */
 #include <linux/kvm_para.h>
 #include <linux/nospec.h>
@@ -327,7 +327,7 @@ static const struct event {
 	enum sevm_result (*handle)(struct sevm_vcpu *vcpu);
 	enum sevm_vcpu_stat stat;
 } events[] = {
-/* Exit codes of the hardware are below 0x100; of the protocol's own, five bits tell. */
+/* NAE events that are exit codes are below 0x100; of the protocol's own, five bits tell. */
 #define ROW(code) ((code) < 0x80000000 ? (code) : 0x100 + ((code) & 0x1f))
 #define EVENT(name, required, needs, handle, stat) \
 	[ROW(SVM_##name)] = { SVM_##name, required, needs, handle, SEVM_STAT_##stat }

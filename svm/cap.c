@@ -2,7 +2,7 @@
 /*
  * cap.c - the capabilities: KVM_CHECK_EXTENSION.
  *
- * The table tells the truth: what is not in it, or has 0, is absent.
+ * What is neither in the table nor in sevm_es_check_extension(), or is 0, is absent.
  */
 #include <linux/cpumask.h>
 

@@ -26,7 +26,7 @@ static int attribute(const struct kvm_device_attr *attr, u64 *value)
 	}
 	if (attr->group == KVM_X86_GRP_SEV && attr->attr == KVM_X86_SEV_VMSA_FEATURES &&
 	    sevm_host_caps.sev_es) {
-		*value = 0;		/* none of them is optional here */
+		*value = 0;		/* none is offered */
 		return 0;
 	}
 	return -ENXIO;

@@ -7,7 +7,7 @@
  * barrier on both sides one of them sees the other: either the vCPU does not
  * enter, or the kick's IPI ends the guest at once.
  *
- * Ground: every layer may call this, and it calls none.
+ * Every layer may call this; it calls none of them.
  */
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>

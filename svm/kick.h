@@ -58,7 +58,7 @@ void sevm_vcpu_wait_outside(struct sevm_vcpu *vcpu);
 
 /* Make every vCPU flush its guest TLB before it next runs, and wait until none runs without. */
 void sevm_vm_flush_tlbs(struct sevm_vm *vm);
-/* Ends the VM: reason is a string literal; reaches userspace and the log once. */
+/* Ends the VM. reason: a string literal, for userspace and the log; the first one counts. */
 enum sevm_result sevm_vm_kill(struct sevm_vm *vm, const char *reason);
 struct sevm_vcpu *sevm_vm_vcpu_by_id(struct sevm_vm *vm, u32 id);	/* or NULL */
 

@@ -105,7 +105,7 @@ enum sevm_irqchip {
 struct sevm_vm {
 	refcount_t users;		/* the VM fd, each vCPU fd, stats fds */
 	struct mm_struct *mm;		/* ioctls from another mm get -EIO */
-	struct mutex lock;		/* the ioctls that change the VM */
+	struct mutex lock;		/* outermost: see the head */
 	unsigned long type;		/* argument of KVM_CREATE_VM */
 
 	const struct sevm_protect_ops *protect;
@@ -139,14 +139,14 @@ struct sevm_vm {
 	u32 default_tsc_khz;
 	struct sevm_clock clock;
 
-	bool dead;			/* KILL: every KVM_RUN returns -EIO */
+	bool dead;			/* KILL: KVM_RUNs in progress end, later ioctls are -EIO */
 	const char *kill_reason;	/* static string, set once */
 
 	u64 stat[SEVM_VM_STATS];
 	char stats_id[KVM_STATS_NAME_SIZE_SEVM];
 };
 
-/* Requests to a vCPU, handled at the top of the run loop; sevm_vcpu_request() */
+/* Requests to a vCPU, served at the top of the run loop (TLB_FLUSH: at the entry) */
 enum sevm_request {
 	SEVM_REQ_EVENT,			/* look at interrupts again */
 	SEVM_REQ_TLB_FLUSH,		/* flush this guest's ASID on the next entry */
@@ -160,7 +160,7 @@ struct sevm_exit {
 	u64 code;
 	u64 info1;
 	u64 info2;
-	u64 intr_info;			/* event whose delivery was cut short */
+	u64 intr_info;			/* EXITINTINFO: the event whose delivery it interrupted */
 	/* Of a plain guest; a protected one keeps them to itself: */
 	u64 next_rip;
 	u8 insn_len;
@@ -178,7 +178,7 @@ enum sevm_reg {
 /* An event on its way into the guest. */
 struct sevm_event {
 	bool pending;			/* wants to be injected */
-	bool injected;			/* is in EVENTINJ, or was cut short */
+	bool injected;			/* is in EVENTINJ, or came back in EXITINTINFO */
 	bool has_error;
 	bool has_payload;
 	u8 vector;
@@ -205,7 +205,7 @@ struct sevm_io {
 	enum sevm_result (*done)(struct sevm_vcpu *vcpu);
 };
 
-/* When it does not run: svm/run/mp_state.c is the only writer, but for SEVM_MP_INIT and _SIPI. */
+/* When it does not run: svm/run/mp_state.[ch] write it, but for SEVM_MP_INIT and _SIPI. */
 struct sevm_mp {
 	u32 state;			/* KVM_MP_STATE_*, but STOPPED and SIPI_RECEIVED */
 	u32 hold;			/* SEVM_AP_HOLD_*: not answered yet */
@@ -267,7 +267,7 @@ struct sevm_vcpu {
 
 	/*
 	 * Control registers as last seen: from SET_SREGS, a CR or EFER write
-	 * trap, or the VMCB of a plain guest. For CPUID and for GET_SREGS.
+	 * trap, or the VMCB of a plain guest. For CPUID, MSR checks and INIT.
 	 */
 	u64 cr0, cr4, cr8, efer;
 	u64 cr0_hidden;			/* CD and NW, which the hardware is not given */

@@ -3,7 +3,7 @@
  * stat.c - counters, served by KVM_GET_STATS_FD.
  *
  * The file is KVM's self-describing format: a header, an identity string,
- * descriptors, then the numbers. All but the numbers is the same for every
+ * descriptors, then the numbers. Header and descriptors are the same for every
  * VM, and for every vCPU. The counters themselves are in the objects.
  */
 #include <linux/anon_inodes.h>

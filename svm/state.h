@@ -7,7 +7,7 @@
 
 #include "sevm.h"
 
-/* A vCPU ioctl that reads or writes registers; -EINVAL: none of these. */
+/* A state ioctl of a vCPU: state.c's table. -EINVAL also: none of these. */
 long sevm_state_ioctl(struct sevm_vcpu *vcpu, unsigned int cmd, void __user *arg);
 
 long sevm_state_get_xsave2(struct sevm_vcpu *vcpu, void __user *arg);

@@ -165,7 +165,7 @@ TRACE_EVENT(sevm_ap_op,
 #define SEVM_AP_TRACE_TEXT(name, text)	SEVM_AP_TRACE_LAST(name, text),
 SEVM_AP_CHANGES(SEVM_AP_TRACE_ENUM, SEVM_AP_TRACE_ENUM)
 
-/* What becomes of a vCPU between power-on and running. */
+/* A vCPU is started, stopped or held, or takes an INIT or SIPI. */
 TRACE_EVENT(sevm_ap,
 	TP_PROTO(struct sevm_vcpu *vcpu, enum sevm_ap_change change),
 	TP_ARGS(vcpu, change),

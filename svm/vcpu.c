@@ -6,7 +6,8 @@
  * reference to the VM and not to the vCPU. What its ioctls do to registers is
  * in state.c, KVM_RUN in run.c.
  *
- * vcpu->mutex serialises all ioctls of the vCPU, a whole KVM_RUN included.
+ * vcpu->mutex serialises all ioctls of the vCPU, a whole KVM_RUN included, but for
+ * KVM_GET_STATS_FD.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -298,7 +299,7 @@ err_free:
 }
 
 /*
- * No file, no thread and no list has it any more; a CPU may remember its
+ * No file and no thread has it any more; a CPU may remember its
  * address as the last one it ran, to compare, so that goes before the memory.
  */
 void sevm_vcpu_free(struct sevm_vcpu *vcpu)

@@ -3,7 +3,8 @@
  * vm.c - a VM: its creation and end, its file, its ioctls.
  *
  * Counted by vm->users: the VM's file, each vCPU's file and each statistics
- * file hold one. All ioctls that change the VM run under vm->lock.
+ * file hold one. vm_locked_ioctl() runs under vm->lock; the other ioctls have
+ * locks of their own, or need none.
  *
  * Teardown (destroy()) runs when the last file is gone. So no ioctl runs, no
  * vCPU is in KVM_RUN, and no new reference can appear. Its order:
@@ -67,7 +68,7 @@ void sevm_vm_put(struct sevm_vm *vm)
 		destroy(vm);
 }
 
-/* ---- ioctls: one function each, vm->lock held where the table says so ---- */
+/* ---- ioctls ---- */
 
 static long create_irqchip(struct sevm_vm *vm)
 {

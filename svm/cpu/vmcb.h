@@ -76,7 +76,6 @@ static inline bool sevm_vmcb_interrupt_shadow(struct sevm_vcpu *vcpu)
 	return vcpu->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK;
 }
 
-
 /* Of a plain guest: long mode, and not its compatibility mode */
 static inline bool sevm_vmcb_in_64bit_mode(struct sevm_vcpu *vcpu)
 {

@@ -2,8 +2,8 @@
 /*
  * exit.c - what to do about a #VMEXIT.
  *
- * One table: code, handler. Rows marked AUTO are exits that any guest
- * makes; the others are a plain guest's alone, and come to a protected guest's
+ * One table: code, handler. Rows marked AUTO are automatic exits (AE in the APM);
+ * the others are a plain guest's alone, and come to a protected guest's
  * backend if the hardware ever reports one. String port I/O is in
  * exit_string.c; nested page faults go to npt.c, MSRs to msr.c.
  */
@@ -69,7 +69,6 @@ static enum sevm_result skip_2(struct sevm_vcpu *vcpu)
 	return SEVM_RESUME;
 }
 
-/* MONITOR and MWAIT as no-operations: software has to check its condition anyway. */
 static enum sevm_result skip_3(struct sevm_vcpu *vcpu)
 {
 	skip(vcpu, 3);
@@ -104,7 +103,7 @@ static enum sevm_result cpuid_exit(struct sevm_vcpu *vcpu)
 
 /*
  * Sleep, or KVM_EXIT_HLT without a local APIC. A protected guest's RIP was moved by
- * the hardware; its shadow was not.
+ * the hardware; its interrupt shadow was not cleared.
  */
 static enum sevm_result hlt(struct sevm_vcpu *vcpu)
 {
@@ -275,6 +274,7 @@ static const struct exit_row rows[] = {
 	PLAIN(CLGI, raise_ud),
 	PLAIN(SKINIT, raise_ud),
 	PLAIN(WBINVD, skip_2),
+	/* As no-operations: software that waits checks its condition anyway. */
 	PLAIN(MONITOR, skip_3),
 	PLAIN(MWAIT, skip_3),
 	PLAIN(XSETBV, xsetbv),

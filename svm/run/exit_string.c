@@ -3,7 +3,7 @@
  * exit_string.c - INS and OUTS of a plain guest, with and without REP.
  *
  * Each exit does as many elements as fit into the vCPU's buffer and lie in
- * one page, in the direction of the flag; then either RIP moves on, or the
+ * one page (one, if DF is set); then either RIP moves on, or the
  * instruction runs again with what is left in rCX, as after an interrupt.
  */
 #include <linux/mm.h>

@@ -7,7 +7,7 @@
  * offsets come from vcpu->io, never from there; data is copied once.
  *
  * Invariant: vcpu->io.kind is not SEVM_IO_NONE exactly while userspace owes an
- * answer; the next KVM_RUN takes it.
+ * answer; the next KVM_RUN takes it, or its next piece.
  */
 #include <linux/mm.h>
 #include <linux/string.h>

@@ -3,8 +3,8 @@
  * io.h - exits to userspace, and the port, MMIO or MSR access that waits for an answer.
  *
  * The data is in kernel memory that the asker owns until done() ran. done()
- * runs at the next KVM_RUN, or before sevm_io_*() returns when nobody has to
- * be asked (an ioeventfd, the APIC page). NULL: nothing more to do.
+ * runs at the KVM_RUN that brings the last of it, or before sevm_io_*() returns
+ * when nobody has to be asked (an ioeventfd, the APIC page). NULL: nothing more to do.
  */
 #ifndef SEVM_SVM_IO_H
 #define SEVM_SVM_IO_H

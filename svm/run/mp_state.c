@@ -3,21 +3,22 @@
  * mp_state.c - what a vCPU does when it does not run: it was never started,
  * halts, is held, or waits for SIPI.
  *
- * The table below is the whole machine, and the code does what it says: an event
+ * The table below is the whole machine, but for what userspace sets and what comes to
+ * a stopped vCPU (ipi.c drops it). The code does what it says: an event
  * finds its first row whose states and conditions hold. docs/ap.md has it as a
  * picture, made from these lines by tools/ap-states. Beside it a vCPU may be
  * stopped by the guest (the AP bring-up page): as in Xen that is no state but a
  * bit, because others stop and start a vCPU at any moment, and what it was doing
  * (running, halted, held) goes on where it was.
  *
- * vcpu->mp is written here alone, but for the bits of INIT and SIPI, which kick.h
+ * vcpu->mp is written here and in mp_state.h alone, but for the bits of INIT and SIPI, which kick.h
  * sets in mp.events. The state belongs to the vCPU's own thread, or to whoever
  * holds vcpu->mutex; what others ask for is a bit of mp.events until that thread
  * takes it.
  *
  * Invariants: a vCPU whose state is not RUNNABLE, or that is stopped, executes no
- * instruction. A reset hold is ended by the pair of INIT and SIPI or by the
- * bring-up page, never by an interrupt: firmware jumps through the AP jump table
+ * instruction. A reset hold is ended by the pair of INIT and SIPI, by the bring-up
+ * page or by the VMM, never by an interrupt: firmware jumps through the AP jump table
  * after one VMGEXIT and does not look at the result.
  */
 #include <asm/processor-flags.h>

@@ -9,7 +9,7 @@
 
 #include "svm/sevm.h"
 
-/* A new vCPU: runnable, never started, or stopped. */
+/* A new vCPU that nobody else sees yet: runnable, never started, or stopped. */
 void sevm_mp_state_create(struct sevm_vcpu *vcpu);
 
 /* May it enter the guest now? Mostly one look is enough. */
@@ -51,7 +51,7 @@ bool sevm_mp_state_stop(struct sevm_vcpu *vcpu);
 /* Any thread. Also ends a reset hold. False, and nothing done: it is up. */
 bool sevm_mp_state_start(struct sevm_vcpu *vcpu);
 
-/* KVM_GET_MP_STATE, KVM_SET_MP_STATE, SEVM_SET_AP_HOLD; 0 or -EINVAL */
+/* KVM_GET_MP_STATE; KVM_SET_MP_STATE, SEVM_SET_AP_HOLD: 0 or -EINVAL */
 u32 sevm_mp_state_get(struct sevm_vcpu *vcpu);
 int sevm_mp_state_set(struct sevm_vcpu *vcpu, u32 state);
 int sevm_mp_state_set_hold(struct sevm_vcpu *vcpu, u32 kind);

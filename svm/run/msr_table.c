@@ -3,10 +3,12 @@
  * msr_table.c - what each MSR means.
  *
  * Each MSR that a guest or its VMM may read or write is in a row; what is in no
- * row is unknown. The values are in struct sevm_msrs, in the VMCB (vmcb.c), with
- * the APIC or with the clock; who asks, and what becomes of an error, is msr.c.
+ * row only the backend may know. The values are in struct sevm_msrs, in struct
+ * sevm_vcpu, in the VMCB (vmcb_state.c), with the APIC or with the clock; who asks,
+ * and what becomes of an error, is msr.c.
  *
- * Invariant: no value gets in that is illegal for the CPU, whoever wrote it.
+ * Invariant: what the guest writes is checked as the CPU would, but for STAR,
+ * SYSCALL_MASK and SYSENTER_CS.
  */
 #include <linux/kvm_para.h>
 #include <linux/nospec.h>

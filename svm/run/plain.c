@@ -2,7 +2,7 @@
 /*
  * plain.c - the null protection backend.
  *
- * A guest whose registers and memory are open. Nothing happens at most borders;
+ * A guest whose registers and memory are open. Most operations do nothing;
  * what svm/ asks of every guest is answered from the VMCB.
  */
 #include <asm/processor-flags.h>

@@ -2,8 +2,8 @@
 /*
  * reset.c - the state of a vCPU after power-on and after INIT.
  *
- * Each file resets what it owns; here is only their order. Which of the two
- * events resets a vCPU, and what it waits for afterwards, is mp_state.c's.
+ * Each file resets what it owns; here are their order, and RDX. At creation, at an
+ * INIT (mp_state.c) and after a shutdown.
  */
 #include "msr.h"
 #include "run.h"

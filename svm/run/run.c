@@ -24,6 +24,7 @@
 #include "mp_state.h"
 #include "run.h"
 #include "svm/kick.h"
+#include "svm/trace.h"
 #include "svm/cpu/clock.h"
 #include "svm/cpu/debug.h"
 #include "svm/cpu/entry.h"
@@ -33,8 +34,6 @@
 #include "svm/cpu/vmcb.h"
 #include "svm/irq/apic.h"
 #include "svm/irq/event.h"
-
-#include "svm/trace.h"
 
 /* Whose branch predictions this CPU holds; compared, never followed. */
 static DEFINE_PER_CPU(const struct sevm_vcpu *, last_vcpu);
@@ -58,8 +57,8 @@ static bool has_signal(void)
 /*
  * Task work: of the scheduler every 100 ms (6.12), of a machine check before the
  * guest may touch that page again. It has to be done before the next entry; KVM calls
- * xfer_to_guest_mode_handle_work() for that, which is exported to KVM's modules alone
- * since 7.2. Here KVM_RUN returns to userspace, where the kernel does it, and is
+ * xfer_to_guest_mode_handle_work() for that, which newer kernels export to KVM's modules
+ * alone. Here KVM_RUN returns to userspace, where the kernel does it, and is
  * restarted by -ERESTARTNOHAND: the VMM sees -EINTR only if a signal's handler runs.
  *
  * TIF_NOTIFY_RESUME alone is not enough: each switch of a thread with rseq sets it,
@@ -165,7 +164,7 @@ static void switch_worlds(struct sevm_vcpu *vcpu, int cpu)
 	trace_sevm_entry(vcpu);
 
 	vtime_account_guest_enter();
-	/* A guest is a quiescent state: after each tick, and all others, it says so. */
+	/* Guest mode is an RCU quiescent state: noted in the entry after each INTR exit. */
 	if (vcpu->exit.code == SVM_EXIT_INTR)
 		sevm_rcu_note_guest();
 	if (swap_aux)
@@ -248,8 +247,8 @@ static enum sevm_result enter_guest(struct sevm_vcpu *vcpu)
 }
 
 /*
- * Until userspace is needed. SEVM_TO_USER with *err 0: kvm_run says why; else
- * *err is what KVM_RUN returns.
+ * Until userspace is needed. SEVM_TO_USER with *err 0: vcpu->run_errno or kvm_run says
+ * why; else *err is what KVM_RUN returns.
  */
 static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 {
@@ -289,8 +288,8 @@ static enum sevm_result loop(struct sevm_vcpu *vcpu, int *err)
 }
 
 /*
- * A vCPU that has never been started. KVM_RUN waits for INIT and SIPI, takes
- * one of them, and returns -EAGAIN: userspace calls again, and may look at
+ * A vCPU that has never been started. KVM_RUN waits for an INIT, takes it, and a SIPI
+ * with it if there is one, and returns -EAGAIN: userspace calls again, and may look at
  * mp_state before.
  */
 static int wait_for_init(struct sevm_vcpu *vcpu)
@@ -360,7 +359,7 @@ static void show_state(struct sevm_vcpu *vcpu)
 
 static void mask_signals(struct sevm_vcpu *vcpu)
 {
-	/* Between here and unmask, a signal handler cannot see the real mask. */
+	/* real_blocked keeps the task's own mask until unmask_signals(). */
 	if (vcpu->sigset_active)
 		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
 }

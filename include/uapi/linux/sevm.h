@@ -3,7 +3,7 @@
  * /dev/sevm: what it adds to KVM's ABI.
  *
  * A VMM opens /dev/sevm and speaks the ioctls of <linux/kvm.h> to it. docs/abi.md
- * lists the subset. This header holds the few numbers that KVM lacks. Each
+ * lists the subset. This header holds the few numbers that KVM lacks. Each ioctl
  * is found with KVM_CHECK_EXTENSION on a capability of its own, so that a VMM
  * can ask any KVM-like device for it: KVM answers 0.
  */
@@ -45,7 +45,7 @@
 #define SEVM_AP_HOLD_MSR	2	/* by the GHCB MSR request 0x006 */
 
 /**
- * struct sevm_ap_hold - how a vCPU is held: mp_state AP_RESET_HOLD, or below STOPPED
+ * struct sevm_ap_hold - how a vCPU is held: in mp_state AP_RESET_HOLD, or while STOPPED
  * @kind: SEVM_AP_HOLD_*
  * @flags: must be 0
  */
