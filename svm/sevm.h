@@ -73,7 +73,7 @@ struct sevm_npt {
 
 /* GSI routing and eventfds: svm/irq/irq.c, svm/irq/eventfd.c */
 struct sevm_irq {
-	struct mutex lock;		/* the writers of all below */
+	struct mutex lock;		/* the writers of what follows, but reserved_pins */
 	struct srcu_struct srcu;
 	struct sevm_routes __rcu *routes;
 	u32 reserved_pins;		/* KVM_CAP_SPLIT_IRQCHIP: pins of userspace's IOAPIC */
@@ -89,7 +89,7 @@ struct sevm_clock {
 	u64 host_tsc;			/* when the host's TSC was this, */
 	u64 ns;				/* the guest's clock was this */
 	s64 offset;			/* of it to the host's raw monotonic clock */
-	u64 tsc_write;			/* last value set, 0: none */
+	u64 tsc_write;			/* last value set; 0: by a new vCPU */
 	u64 tsc_write_ns;		/* when */
 	u64 tsc_offset;			/* what came of it */
 	u32 tsc_khz;			/* 0: nobody has set a TSC yet */
@@ -267,7 +267,8 @@ struct sevm_vcpu {
 
 	/*
 	 * Control registers as last seen: from SET_SREGS, a CR or EFER write
-	 * trap, or the VMCB of a plain guest. For CPUID, MSR checks and INIT.
+	 * trap, or the VMCB of a plain guest. For CPUID, MSR checks and INIT; CR8:
+	 * its value where there is no APIC.
 	 */
 	u64 cr0, cr4, cr8, efer;
 	u64 cr0_hidden;			/* CD and NW, which the hardware is not given */
@@ -299,7 +300,7 @@ struct sevm_vcpu {
 	bool nmi_injected;
 	bool nmi_masked;		/* between injection and IRET / NMI complete */
 	u64 nmi_iret_rip;		/* plain: the IRET that will unmask; 0: none */
-	bool triple_fault;		/* KVM_SET_VCPU_EVENTS: SHUTDOWN at the next entry */
+	bool triple_fault;		/* KVM_EXIT_SHUTDOWN, not the next entry */
 	struct sevm_event exception;
 	struct sevm_event interrupt;	/* injected: vector in EVENTINJ; pending: KVM_INTERRUPT */
 	u8 extint;			/* the vector of that pending one */

@@ -98,7 +98,7 @@ TRACE_DEFINE_ENUM(SEVM_DELIVER_NMI);
 TRACE_DEFINE_ENUM(SEVM_DELIVER_INIT);
 TRACE_DEFINE_ENUM(SEVM_DELIVER_STARTUP);
 
-/* An INIT, SIPI or NMI reaches a vCPU; from -1: a device, or userspace. */
+/* An INIT, SIPI or NMI message reaches a vCPU (not KVM_NMI); from -1: no vCPU sent it. */
 TRACE_EVENT(sevm_apic_signal,
 	TP_PROTO(struct sevm_vcpu *vcpu, struct sevm_vcpu *src, u8 delivery, u8 vector),
 	TP_ARGS(vcpu, src, delivery, vector),

@@ -3,8 +3,8 @@
  * clock.c - the guest's time: kvm-clock and the time stamp counter.
  *
  * kvm-clock is the host's TSC, scaled: one pair (TSC, nanoseconds) per VM, taken
- * when the VM appears or userspace sets the clock, and the same in every
- * vCPU's page. So the vCPUs agree to the nanosecond and nothing is ever
+ * when the VM appears or userspace sets the clock, and the same, but for the TSC
+ * offset, in every vCPU's page. So the vCPUs agree to the nanosecond and nothing is ever
  * adjusted. Where the host calls its TSC unstable, each update takes a new
  * pair, and the guest is not told that the clock is stable.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * clock.h - kvm-clock: the paravirtual clock a stock guest reads.
+ * clock.h - kvm-clock, and the time stamp counter.
  */
 #ifndef SEVM_SVM_CLOCK_H
 #define SEVM_SVM_CLOCK_H

@@ -247,7 +247,7 @@ static int add_leaf_8000_001d(struct list *list)
 
 static u32 highest_extended(u32 host)
 {
-	/* LFENCE serialises: the guest learns that from leaf 8000_0021. */
+	/* LFENCE_RDTSC and NULL_SEL_CLR_BASE are in leaf 8000_0021. */
 	return host < 0x80000021 && !boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) &&
 	       boot_cpu_has_bug(X86_BUG_NULL_SEG) ? host : 0x80000021;
 }

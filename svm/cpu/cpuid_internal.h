@@ -13,7 +13,7 @@
 enum sevm_cpuid_reg { EAX, EBX, ECX, EDX };
 
 u32 *sevm_cpuid_reg(struct kvm_cpuid_entry2 *entry, enum sevm_cpuid_reg reg);
-/* In which leaf's register a feature is; false: in none that a guest may have. */
+/* In which leaf's register a feature is; false: in none that the table has. */
 bool sevm_cpuid_where(unsigned int x86_feature, u32 *leaf, u32 *index,
 		      enum sevm_cpuid_reg *reg);
 /* Bytes that XSAVE (compact: XSAVEC) needs for these components. */

@@ -10,8 +10,8 @@
  *
  * The host's callee-saved registers are on the stack in both. After a
  * #VMEXIT of a SEV-ES guest, the hardware loads all general registers but RAX
- * and RSP from the host save area, where nobody has put anything: RSP is
- * right, so the pops are.
+ * and RSP from fields of the host save area that nobody writes: RSP is right,
+ * so the pops are.
  */
 #include <linux/linkage.h>
 #include <asm/alternative.h>

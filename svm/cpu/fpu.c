@@ -8,7 +8,7 @@
  * speak: they copy the image. PKRU is in it; the host's is put back after each
  * exit. Supervisor states are not offered to guests.
  *
- * A protected guest's registers never come here: the hardware keeps them.
+ * After launch, a protected guest's registers never come here: the hardware keeps them.
  */
 #include <linux/slab.h>
 #include <asm/cpufeature.h>
@@ -208,7 +208,7 @@ static void copy_component(void *image, const void *in, u32 size, unsigned int n
 
 /*
  * The image goes to XRSTOR, which faults on reserved bits: they are rejected
- * here, once, and nothing else writes it but XSAVE. What the header leaves out
+ * here, once; what else writes it writes none. What the header leaves out
  * is in its initial state, whatever its bytes are: QEMU's are zero for an AP
  * that was never reset, and a launch measures the image as it is.
  */

@@ -2,7 +2,7 @@
 /*
  * fpu.h - x87, SSE and AVX registers of a plain guest.
  *
- * A SEV-ES guest has none of this: the hardware keeps its registers in the
+ * A SEV-ES guest that was launched has none of this: its registers are in the
  * VMSA. vcpu->fpu is NULL for it once it is protected (sevm_fpu_free()).
  */
 #ifndef SEVM_SVM_FPU_H

@@ -16,7 +16,7 @@ struct sev_es_save_area;
 int sevm_host_setup(void);		/* load: what the CPU offers; refusals */
 void sevm_host_teardown(void);
 
-int sevm_host_get(void);		/* a VM appears: EFER.SVME on; -EBUSY: not ours */
+int sevm_host_get(void);		/* a VM appears; -EBUSY: not ours, suspend, reboot */
 void sevm_host_put(void);
 
 /* Written by host.c only. */
@@ -30,7 +30,7 @@ struct sevm_host_cpu {
 
 DECLARE_PER_CPU(struct sevm_host_cpu, sevm_host_cpu);
 
-/* SVM was off: wait until it is on, interrupts on. 0 or -EINTR. */
+/* SVM was off: wait for the end of a suspend, interrupts on. 0: look again; or -EINTR. */
 int sevm_host_wait(void);
 
 /* What the CPU offers; written at load, by host.c, and by sev/host.c what it says of SEV */

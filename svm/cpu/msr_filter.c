@@ -4,8 +4,8 @@
  *
  * KVM_X86_SET_MSR_FILTER: ranges with bitmaps, the first that covers an access
  * decides. What is denied is a #GP, or with KVM_MSR_EXIT_REASON_FILTER an exit
- * to userspace: msr.c. All guests of a kind share one permission map, so MSRs
- * that they reach without an exit cannot be denied: such a filter is refused.
+ * to userspace: msr.c. All guests of a kind share one permission map, so what some
+ * kind may reach without an exit cannot be denied: such a filter is refused.
  */
 #include <linux/bitmap.h>
 #include <linux/rcupdate.h>

@@ -26,7 +26,7 @@ static const struct {
 	{ MSR_SYSCALL_MASK, true }, { MSR_FS_BASE, true }, { MSR_GS_BASE, true },
 	{ MSR_KERNEL_GS_BASE, true }, { MSR_IA32_SYSENTER_CS, true },
 	{ MSR_IA32_SYSENTER_ESP, true }, { MSR_IA32_SYSENTER_EIP, true },
-	/* In the VMSA, where we can neither read nor write them: */
+	/* In the VMSA, where we can neither read nor write them (GHCB: in the VMCB): */
 	{ MSR_EFER }, { MSR_IA32_CR_PAT }, { MSR_AMD64_SEV_ES_GHCB },
 	{ MSR_IA32_XSS, false, X86_FEATURE_XSAVES },
 	{ MSR_TSC_AUX, false, X86_FEATURE_V_TSC_AUX },

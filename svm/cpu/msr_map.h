@@ -16,7 +16,7 @@ u64 sevm_msr_map_protected(void);
 
 /* Does a protected guest reach it without us, so that we do not know it? */
 bool sevm_msr_map_is_passthrough(u32 index);
-/* The MSRs that guests of either kind reach without an exit, in turn; 0: no more. */
+/* The MSRs that some kind of guest may reach without an exit, in turn; 0: no more. */
 u32 sevm_msr_map_passthrough(unsigned int i);
 
 #endif /* SEVM_SVM_MSR_MAP_H */

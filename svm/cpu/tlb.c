@@ -5,7 +5,7 @@
  * A plain guest's vCPU gets an ASID of its own on each CPU, from a per-CPU
  * counter above the ASIDs of SEV; when the counter overflows, everything is
  * flushed and a new generation begins. A SEV guest has one ASID for all its
- * vCPUs on all CPUs, given by the firmware's key slots.
+ * vCPUs on all CPUs: sev/keyslot.c.
  *
  * The table. A TLB entry belongs to (CPU, ASID); it is stale for this vCPU if
  * it was made before a flush was asked for, before SVM was turned on here (the
@@ -113,7 +113,7 @@ void sevm_tlb_invalidate_cpu(int cpu)
 {
 	struct asid_cpu *ac = per_cpu_ptr(&asid_cpus, cpu);
 
-	/* The next entry starts a generation with a flush of everything. */
+	/* The next entry under each fixed ASID flushes it, the next plain one everything. */
 	ac->generation++;
 	ac->next = last_asid + 1;
 	memset(ac->last, 0, (max_fixed + 1) * sizeof(*ac->last));
@@ -123,7 +123,7 @@ void sevm_tlb_prepare(struct sevm_vcpu *vcpu, int cpu)
 {
 	struct asid_cpu *ac = this_cpu_ptr(&asid_cpus);
 	u32 fixed = vcpu->vm->asid;
-	/* Whoever asks from here on sees IN_GUEST, and the guest end at once. */
+	/* A request from here on finds IN_GUEST, and its IPI ends the guest at once. */
 	bool flush = test_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests) &&
 		     test_and_clear_bit(SEVM_REQ_TLB_FLUSH, &vcpu->requests);
 

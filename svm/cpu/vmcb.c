@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vmcb.c - the only writer of the VMCB.
+ * vmcb.c - the only writer of the VMCB, beside svm/run/vmcb_state.c.
  *
  * Holds the intercepts of plain and SEV-ES guests, the registers that live in
  * the save area, and what goes in before VMRUN and comes out after it. The
@@ -20,7 +20,7 @@
 #include "msr_map.h"
 #include "vmcb.h"
 
-/* 12 KiB of ones, and a page beyond: an access at 0xffff looks one byte on. */
+/* The IOPM: 8 KiB, and a page for accesses that reach past 0xffff. All ones. */
 #define IOPM_ORDER	2
 static struct page *iopm;
 
@@ -57,8 +57,8 @@ static const u16 plain_intercepts[] = {
 };
 
 /*
- * #VC must not be intercepted, nor what its handler needs: IRET. Exits that
- * the hardware does not report by itself become #VC in the guest.
+ * #VC must not be intercepted, nor what its handler needs: IRET. Non-automatic
+ * exits become #VC in the guest.
  */
 static const u16 es_intercepts[] = {
 	INTERCEPT_DR7_READ, INTERCEPT_DR7_WRITE,
@@ -153,11 +153,11 @@ static void reset_save(struct sevm_vcpu *vcpu)
 }
 
 /*
- * INIT keeps what the architecture says it keeps: of the save area only the
- * MSRs, which reset_save() leaves alone; and of a protected guest its VMSA and
- * GHCB. CR0 after RESET has CD and NW set; a
- * guest under nested paging runs without them, because with them it would run
- * uncached. They are shown to userspace until the guest writes CR0.
+ * INIT keeps what the architecture says it keeps: of the save area the MSRs that
+ * reset_save() leaves alone (syscall, SYSENTER, debug); and of a protected guest
+ * its VMSA and GHCB. CR0 after RESET has CD and NW set; a guest under nested paging
+ * runs without them, because with them it would run uncached. They are shown to
+ * userspace until the guest writes CR0.
  */
 void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init)
 {

@@ -31,7 +31,7 @@ void sevm_vmcb_free(struct sevm_vcpu *vcpu);
 
 /*
  * Control area as after power-on, with the intercepts of a plain guest. Save area too,
- * but for the MSRs after an INIT; with a VMSA it is not used and left alone.
+ * but for some MSRs after an INIT; with a VMSA it is not used and left alone.
  */
 void sevm_vmcb_reset(struct sevm_vcpu *vcpu, bool init);
 
@@ -48,7 +48,7 @@ static inline bool sevm_vmcb_has_vmsa(struct sevm_vcpu *vcpu)	/* was it protecte
 	return vcpu->vmcb->control.vmsa_pa;
 }
 
-/* What the VMM set by the state ioctls, for the VMSA at launch. */
+/* The save area: a plain guest's, or what the VMM set, for the VMSA at launch. */
 static inline const struct vmcb_save_area *sevm_vmcb_save(struct sevm_vcpu *vcpu)
 {
 	return &vcpu->vmcb->save;
@@ -119,7 +119,7 @@ static inline void sevm_vmcb_set_rax(struct sevm_vcpu *vcpu, u64 value)
 void sevm_vmcb_enter(struct sevm_vcpu *vcpu, int cpu);
 /* And back out, just after the world switch: vcpu->exit. */
 void sevm_vmcb_leave(struct sevm_vcpu *vcpu);
-/* What the CPU may have of it in its cache is not to be relied on. */
+/* Clear all clean bits. */
 void sevm_vmcb_forget_cached(struct sevm_vcpu *vcpu);
 
 /* For tlb.c */

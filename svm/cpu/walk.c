@@ -3,9 +3,9 @@
  * walk.c - guest-virtual memory of a plain guest.
  *
  * Follows the guest's own page tables in software, for the few accesses that
- * sevm makes in its name: INS and OUTS, and the bytes of an instruction. It
- * knows permissions as far as those need them (present, write, user), and not
- * SMAP, SMEP, PKU or reserved bits.
+ * sevm makes in its name: INS and OUTS, the bytes of an instruction, and
+ * KVM_TRANSLATE. It knows permissions as far as those need them (present, write,
+ * user), and not NX, SMAP, SMEP, PKU or reserved bits.
  *
  * The tables are the guest's and may change under us: each entry is read
  * once, and accessed and dirty are set only in the entry that was read.
@@ -163,7 +163,7 @@ static int walk_once(const struct walk *w, sevm_gpa *gpa)
 	return walk_32(w, s->cr3, s->cr4, gpa);
 }
 
-/* As often as another vCPU changes what is walked: a hostile one may do so for good. */
+/* Again if another vCPU changed what is walked; a hostile one may do so for good. */
 static int walk_tables(const struct walk *w, sevm_gpa *gpa)
 {
 	unsigned int tries = 100;

@@ -4,7 +4,7 @@
  *
  * What a register does to itself is in apic_regs.c, the timer in apic_timer.c,
  * messages between vCPUs in ipi.c. Everything here runs in the vCPU's own
- * thread or with vcpu->mutex held; only IRR bits arrive from elsewhere, by
+ * thread or with vcpu->mutex held; only IRR and TMR bits arrive from elsewhere, by
  * atomic operations (see apic_internal.h).
  *
  * Invariants: vcpu->apic_base holds a valid mode, with or without an APIC; the
@@ -341,13 +341,13 @@ void sevm_apic_set_cr8(struct sevm_vcpu *vcpu, u8 cr8)
 		vcpu->cr8 = cr8;
 		return;
 	}
-	/* After each exit of a plain guest too: keep TPR's low half if CR8 is the same. */
+	/* Keep TPR's low half if CR8 is the same. */
 	if (sevm_apic_get_cr8(vcpu) != cr8)
 		sevm_apic_reg_set(vcpu->apic->regs, SEVM_APIC_TPR, cr8 << 4);
 	put_tpr(vcpu->apic);
 }
 
-/* At every entry, and mostly there is none: then one look is enough. */
+/* Also the condition of a wait. With apic_waiting false one look is enough. */
 int sevm_apic_waiting(struct sevm_vcpu *vcpu)
 {
 	struct sevm_apic *apic = vcpu->apic;

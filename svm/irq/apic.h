@@ -52,7 +52,7 @@ int sevm_apic_deliver_msi(struct sevm_vm *vm, u64 address, u32 data);
 int sevm_apic_get_state(struct sevm_vcpu *vcpu, struct kvm_lapic_state *state);
 int sevm_apic_set_state(struct sevm_vcpu *vcpu, const struct kvm_lapic_state *state);
 
-/* The TSC offset or frequency changed: the deadline timer starts over. */
+/* The TSC offset changed: the deadline timer starts over. */
 void sevm_apic_restart_timer(struct sevm_vcpu *vcpu);
 
 #endif /* SEVM_SVM_APIC_H */

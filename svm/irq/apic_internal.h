@@ -3,7 +3,7 @@
  * apic_internal.h - the local APIC, for apic.c, apic_timer.c and ipi.c only.
  *
  * No lock: the vCPU's own thread (vcpu->mutex held) writes everything here,
- * but for IRR and TMR, which change by atomic bit operations from any context,
+ * but for IRR and TMR, of which any context sets bits by atomic operations,
  * and the timer's state, which belongs to the callback while it runs:
  * hrtimer_cancel() before touching it.
  */

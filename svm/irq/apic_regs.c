@@ -6,7 +6,7 @@
  * encoded. No timer, no other vCPU, no lock: what a write sets off is returned
  * to the caller as an effect. Pure; the unit test compiles it.
  *
- * Invariant: reserved bits of the page are zero, whatever the guest wrote.
+ * Invariant: a guest's write changes no reserved bit, but those of the xAPIC's ICR.
  */
 #include <linux/bitops.h>
 #include <linux/bits.h>

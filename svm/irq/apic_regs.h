@@ -87,8 +87,8 @@ struct sevm_irq_msg {
 };
 
 /*
- * Anyone may set an IRR or TMR bit at any time, so those registers change by
- * atomic bit operations only. The vCPU's own thread writes all others.
+ * Anyone may set an IRR or TMR bit at any time, by atomic bit operations. The vCPU's
+ * own thread writes all others; reset and KVM_SET_LAPIC overwrite all.
  */
 struct sevm_apic_regs {
 	u32 reg[SEVM_APIC_REGS_SIZE / sizeof(u32)];
@@ -116,7 +116,7 @@ enum sevm_apic_effect {
 	SEVM_APIC_END,		/* EOI */
 	SEVM_APIC_SEND,		/* the ICR's low half */
 	SEVM_APIC_SEND_SELF,	/* the self-IPI register: value is the vector */
-	SEVM_APIC_TIMER_LVT,	/* LVTT changed */
+	SEVM_APIC_TIMER_LVT,	/* LVTT may have changed */
 	SEVM_APIC_TIMER_COUNT,	/* TMICT was written: start over */
 	SEVM_APIC_TIMER_DIVIDE,	/* TDCR was written */
 };
@@ -177,7 +177,7 @@ static inline enum sevm_apic_mode sevm_apic_base_mode(u64 base)
  */
 bool sevm_apic_base_allowed(u64 old, u64 new, u64 reserved, bool host);
 
-/* Is an APIC in mode, of the vCPU id, a destination of msg (shorthands aside)? */
+/* Does dest (no shorthand) mean an APIC in this mode, of the vCPU id? */
 bool sevm_apic_matches(const struct sevm_apic_regs *regs, enum sevm_apic_mode mode,
 		       u32 id, u32 dest, bool logical);
 void sevm_apic_decode_icr(u32 low, u32 high, bool x2apic, struct sevm_irq_msg *msg);

@@ -7,8 +7,9 @@
  * sets the IRR bit itself: a vCPU that sleeps is woken, one in the guest is
  * kicked, one that userspace keeps out of KVM_RUN finds it later.
  *
- * Invariant: everything but the callback runs in the vCPU's thread, which
- * cancels the hrtimer before it changes what the callback reads.
+ * Invariant: everything but the callback runs in the vCPU's thread, which cancels
+ * the hrtimer before it writes struct sevm_apic_timer. LVTT, the mode and the
+ * guest's TSC are read by the callback as they are.
  */
 #include <linux/hrtimer.h>
 #include <linux/kernel.h>
@@ -19,7 +20,7 @@
 #include "svm/cpu/clock.h"
 #include "svm/cpu/cpuid.h"
 
-/* hrtimers are not throttled: a guest must not make the host only count. */
+/* hrtimers are not throttled: a lower limit, as KVM's min_timer_period_us. */
 #define MIN_PERIOD_NS	(200 * NSEC_PER_USEC)
 /* A deadline further away is looked at again then; its product would overflow. */
 #define MAX_WAIT_MS	(600 * 1000ULL)

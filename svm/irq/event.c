@@ -2,14 +2,13 @@
 /*
  * event.c - exceptions, NMIs and interrupts on their way into the guest.
  *
- * One event goes in per entry. What was cut short by the last exit goes first,
- * then a new exception, an NMI, an interrupt; for what must wait, a window is
- * opened. Where interrupts come from (a local APIC or KVM_INTERRUPT) is not
- * known beyond choose_interrupt().
+ * One event goes in per entry. What the last exit interrupted (EXITINTINFO) goes
+ * first, then a new exception, an NMI, an interrupt; for what must wait, a window is
+ * opened (a masked NMI waits for IRET or NMI complete).
  *
- * Invariant: at most one of exception.injected, interrupt.injected and
- * nmi_injected is set, and only while EVENTINJ, or EXITINTINFO of the last
- * exit, holds it.
+ * Invariant: a run sets at most one of exception.injected, interrupt.injected and
+ * nmi_injected: it is in EVENTINJ, or came back in EXITINTINFO. Of several that a VMM
+ * has set, the first in this order goes in, and the others are lost.
  */
 #include <linux/compiler.h>
 #include <asm/debugreg.h>
@@ -186,7 +185,7 @@ void sevm_event_inject_pending(struct sevm_vcpu *vcpu)
 }
 
 /*
- * The exit may have cut short the delivery of an event, ours or one of the
+ * The exit may have interrupted the delivery of an event, ours or one of the
  * guest's own. Software interrupts, #BP, #OF and #VC are not kept: RIP is still
  * at the instruction, which runs again and raises it again.
  */

@@ -10,14 +10,14 @@
 #include "svm/sevm.h"
 #include "svm/cpu/vmcb.h"
 
-/* Userspace is the PIC and waits for its turn. */
+/* Userspace is the PIC, and asks for KVM_EXIT_IRQ_WINDOW_OPEN. */
 static inline bool sevm_event_wants_window(struct sevm_vcpu *vcpu)
 {
 	return vcpu->vm->irqchip != SEVM_IRQCHIP_KERNEL &&
 	       READ_ONCE(vcpu->run->request_interrupt_window);
 }
 
-/* Interrupts off, last before the world switch: EVENTINJ and the windows. */
+/* Interrupts off, before the world switch: EVENTINJ and the windows. */
 void sevm_event_inject_pending(struct sevm_vcpu *vcpu);
 static inline void sevm_event_enter(struct sevm_vcpu *vcpu)
 {
@@ -31,7 +31,7 @@ static inline void sevm_event_enter(struct sevm_vcpu *vcpu)
 		sevm_event_inject_pending(vcpu);
 }
 
-/* After it: what was delivered is forgotten, what was cut short is kept. */
+/* After it: what was delivered is forgotten, what was interrupted is kept. */
 #define SEVM_EVENT_VALID	BIT(31)
 void sevm_event_requeue(struct sevm_vcpu *vcpu);
 static inline void sevm_event_forget_injected(struct sevm_vcpu *vcpu)

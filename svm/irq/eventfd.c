@@ -7,7 +7,7 @@
  * vm->irq.srcu. An irqfd delivers from the eventfd's wake-up itself, in any
  * context, since delivery never sleeps.
  *
- * Invariant: an irqfd in the list hangs in its eventfd's wait queue, and one
+ * Invariant: an irqfd in the list is in its eventfd's wait queue, and one
  * that was taken out of both, and waited for, is touched by nobody. A closed
  * eventfd only marks its irqfd dead; vm->irq.reap takes it out.
  */

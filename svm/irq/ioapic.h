@@ -19,8 +19,8 @@ void sevm_ioapic_write(struct sevm_vm *vm, u32 offset, u32 len, const void *data
 
 /*
  * One of the sources that drive a pin's line: 0 for KVM_IRQ_LINE and plain
- * irqfds, 1 for irqfds with RESAMPLE. >0 delivered, 0 coalesced, -1 masked or
- * in service. Any context.
+ * irqfds, 1 for irqfds with RESAMPLE. >0 taken or lowered, 0 coalesced or taken by
+ * nobody, -1 masked or in service. Any context.
  */
 #define SEVM_IOAPIC_SOURCE_USER		0
 #define SEVM_IOAPIC_SOURCE_RESAMPLE	1

@@ -16,7 +16,7 @@ int sevm_irq_set_routing(struct sevm_vm *vm, struct kvm_irq_routing __user *arg)
 int sevm_irq_set_default_routing(struct sevm_vm *vm);	/* KVM_CREATE_IRQCHIP: pins 0..23 */
 /* KVM_SIGNAL_MSI: >0 delivered, 0: the guest blocked it, or no vCPU has that address */
 int sevm_irq_signal_msi(struct sevm_vm *vm, const struct kvm_msi *msi);
-/* KVM_IRQ_LINE(_STATUS): *status as KVM: 1 delivered, 0 coalesced, -1 masked */
+/* KVM_IRQ_LINE(_STATUS). *status: >0 taken or lowered, 0 coalesced, -1 masked or no route */
 int sevm_irq_line(struct sevm_vm *vm, u32 gsi, bool level, int *status);
 /* Any context: drive a GSI; source as in ioapic.h. The same numbers as *status. */
 int sevm_irq_set_gsi(struct sevm_vm *vm, u32 gsi, u32 source, bool level);

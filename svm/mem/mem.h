@@ -27,21 +27,21 @@ void sevm_mem_read_unlock(struct sevm_vm *vm, int idx) __releases(&vm->mem.srcu)
 int sevm_mem_set_region(struct sevm_vm *vm,
 			const struct kvm_userspace_memory_region2 *region);
 /*
- * KVM_GET_DIRTY_LOG: every page that was ever mapped writable. -ENOENT: no such
- * slot, or without KVM_MEM_LOG_DIRTY_PAGES.
+ * KVM_GET_DIRTY_LOG: every page that is pinned for writing. -ENOENT: no such slot,
+ * or without KVM_MEM_LOG_DIRTY_PAGES.
  */
 int sevm_mem_get_dirty_log(struct sevm_vm *vm, const struct kvm_dirty_log *log);
 /* KVM_MEMORY_ENCRYPT_(UN)REG_REGION. -ENOTTY: the VM is not encrypted. */
 int sevm_mem_reg_region(struct sevm_vm *vm, const struct kvm_enc_region *region);
 int sevm_mem_unreg_region(struct sevm_vm *vm, const struct kvm_enc_region *region);
 
-/* 0, or -EFAULT: some byte is in no slot, or (write) in a read-only one. Sleeps. */
+/* 0, or -EFAULT: some byte cannot be reached; those before it are done. Sleeps. */
 int sevm_mem_read(struct sevm_vm *vm, sevm_gpa gpa, void *buf, size_t len);
 int sevm_mem_write(struct sevm_vm *vm, sevm_gpa gpa, const void *buf, size_t len);
 
 /*
- * One page of guest memory, mapped and pinned until unmapped, whatever becomes
- * of its slot meanwhile. gpa: page aligned, in a writable slot.
+ * One page of guest memory, mapped, and with a reference until unmapped, whatever
+ * becomes of its slot meanwhile. gpa: page aligned, in a writable slot.
  */
 struct sevm_map {
 	struct page *page;

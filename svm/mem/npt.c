@@ -7,8 +7,8 @@
  *
  * Invariants: entries change under npt.lock only. Who installs one does so in
  * the srcu section in which mem.c answered (slot.c says why). A table that left
- * the tree is freed after every vCPU has flushed its TLB, which may have cached
- * the way to it.
+ * the tree is freed once no vCPU runs or enters without a flush of its TLB, which
+ * may have cached the way to it.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -275,7 +275,7 @@ enum sevm_result sevm_npt_fault(struct sevm_vcpu *vcpu)
 
 /* Markers */
 
-/* Under npt.lock, in mem.c's srcu section: [start, end) was a hole when it began. */
+/* Under npt.lock, in the srcu section in which mem.c said that it is a hole. */
 static int set_marker(struct sevm_vm *vm, sevm_gfn gfn, int level,
 		      struct spare *spare, struct list_head *retired)
 {
@@ -320,7 +320,7 @@ again:
 	}
 	sevm_mem_read_unlock(vm, idx);
 
-	/* Most markers need no new table. Allocate outside the section: it may sleep. */
+	/* Most markers need no new table. Outside, so as not to delay synchronize_srcu(). */
 	if (ret == -ENOSPC) {
 		ret = fill_spare(&spare);
 		if (!ret)

@@ -28,7 +28,7 @@ enum sevm_result sevm_npt_fault(struct sevm_vcpu *vcpu);
  * Answer every later touch of the hole around gpa with #VC: the largest
  * naturally aligned 4 KiB, 2 MiB or 1 GiB that has no slot. 0, -ENOMEM, -EINVAL:
  * beyond what the tables reach, or no bit is reserved; or -EAGAIN: there is a
- * slot now: let the guest try again.
+ * slot now, or a page of an old one still: let the guest try again.
  * Sleeps.
  */
 int sevm_npt_mark(struct sevm_vm *vm, sevm_gpa gpa);

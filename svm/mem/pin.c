@@ -2,8 +2,8 @@
 /*
  * pin.c - a set of pinned user pages, and who pays for them.
  *
- * A set covers a range of user memory in chunks of 512 pages, aligned as the
- * guest sees them. A chunk appears in the xarray with its first pin and keeps
+ * A set covers a range of user memory in chunks of 512 pages, aligned by GFN, or of
+ * a registered region by address. A chunk appears in the xarray with its first pin and keeps
  * its form: a value entry (the first PFN) where one 2 MiB run of memory backs
  * it, else an array of 512 pages, each filled at first touch. Memory is spent
  * on what is pinned, never on what is merely promised.
@@ -177,7 +177,7 @@ static void *set_chunk(struct sevm_pins *pins, u64 chunk, void *entry, bool *won
 	return old ?: entry;
 }
 
-/* page is one of a huge page: have all of it, if it is mapped as it should be. */
+/* All of a chunk that has a huge page. NULL: it is not one aligned run. */
 static void *pin_run(struct sevm_pins *pins, u64 chunk)
 {
 	u64 first = chunk * CHUNK_PAGES - pins->head_pages;
