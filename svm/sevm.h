@@ -110,7 +110,7 @@ struct sevm_vm {
 
 	const struct sevm_protect_ops *protect;
 	void *protect_data;		/* the backend's own */
-	u64 cbit_mask;		/* the C-bit: a bit of CR3 that is no address */
+	u64 cbit_mask;			/* the C-bit: a bit of CR3 that is no address */
 	u32 asid;			/* its key's; 0: each CPU hands out its own */
 
 	struct sevm_mem mem;

@@ -27,7 +27,7 @@ static int accept_vector(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 {
 	struct sevm_apic_regs *regs = vcpu->apic->regs;
 
-	/* Level de-assertion: the P6 family and later ignore it (AMD64: reserved). */
+	/* A level de-assertion changes nothing here, as in KVM. */
 	if (msg->level && !msg->assert)
 		return 0;
 	if (!(sevm_apic_reg(regs, SEVM_APIC_SVR) & SEVM_APIC_SVR_ENABLED))
@@ -58,7 +58,7 @@ int sevm_ipi_accept(struct sevm_vcpu *vcpu, struct sevm_vcpu *src,
 		sevm_vcpu_queue_nmi(vcpu);
 		return 1;
 	case SEVM_DELIVER_INIT:
-		/* INIT level de-assert set the arbitration IDs of old APICs; it is ignored, too. */
+		/* Nor does an INIT level de-assert. */
 		if (msg->level && !msg->assert)
 			return 0;
 		trace_sevm_apic_signal(vcpu, src, msg->delivery, 0);
